@@ -1,0 +1,142 @@
+//! The way out: what a sink gets, and how it says what is done.
+//!
+//! A sink is an async function over its [`Feed`]. It takes [`Handed`] deliveries in offset order per partition and settles each
+//! when all of its events are delivered, or written off as dead letters. What always holds: the cursor of a partition stands
+//! before the first event that is not settled, whatever order the settling came in; a delivery that is dropped unsettled is
+//! given again after a restart; a sink holds at most the feed's capacity and what it has taken itself.
+
+mod cursor;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::lane::Delivery;
+use tokio::sync::mpsc;
+
+pub use cursor::Cursors;
+
+/// A delivery in the hands of a sink.
+#[derive(Debug)]
+pub struct Handed {
+    /// The events.
+    pub delivery: Delivery,
+    /// Settle it when they are done.
+    pub ticket: SettleTicket,
+}
+
+/// Says once that a delivery is done. Dropping it says nothing: the cursor stays before it.
+#[derive(Debug)]
+pub struct SettleTicket {
+    cursors: Arc<Cursors>,
+    partition: u32,
+    first: u64,
+}
+
+impl SettleTicket {
+    /// All events of the delivery are delivered or written off.
+    pub fn settle(self) {
+        self.cursors.settle(self.partition, self.first);
+    }
+}
+
+/// The sink's end.
+#[derive(Debug)]
+pub struct Feed {
+    deliveries: mpsc::Receiver<Handed>,
+}
+
+impl Feed {
+    /// The next delivery; `None` when there will be no more: finish what is under way and return. Cancel safe.
+    pub async fn next(&mut self) -> Option<Handed> {
+        self.deliveries.recv().await
+    }
+
+    /// The next delivery if one is there now.
+    pub fn try_next(&mut self) -> Option<Handed> {
+        self.deliveries.try_recv().ok()
+    }
+
+    /// As [`next`](Self::next) for a sink on a thread of its own.
+    pub fn blocking_next(&mut self) -> Option<Handed> {
+        self.deliveries.blocking_recv()
+    }
+}
+
+/// The feeding end, held by whoever reads lane and log for the endpoint.
+#[derive(Debug)]
+pub struct FeedSender {
+    deliveries: mpsc::Sender<Handed>,
+    cursors: Arc<Cursors>,
+}
+
+/// The sink is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sink has stopped")]
+pub struct SinkGone;
+
+impl FeedSender {
+    /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order.
+    pub async fn send(&self, delivery: Delivery) -> Result<(), SinkGone> {
+        let handed = self.hand(delivery);
+        self.deliveries.send(handed).await.map_err(|_| SinkGone)
+    }
+
+    /// As [`send`](Self::send) from a thread that may block.
+    pub fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
+        let handed = self.hand(delivery);
+        self.deliveries.blocking_send(handed).map_err(|_| SinkGone)
+    }
+
+    fn hand(&self, delivery: Delivery) -> Handed {
+        let partition = delivery.batch.partition();
+        let first = delivery.batch.base_offset() + delivery.row_indexes().next().expect("a delivery has rows") as u64;
+        let end = delivery.batch.last_offset() + 1;
+        self.cursors.hand(partition, first, end);
+        Handed { delivery, ticket: SettleTicket { cursors: self.cursors.clone(), partition, first } }
+    }
+
+    /// Everything of `partition` before `offset` has been handed over or was not wanted.
+    pub fn advance(&self, partition: u32, offset: u64) {
+        self.cursors.advance(partition, offset);
+    }
+}
+
+/// A feed with room for `capacity` deliveries that settles into `cursors`.
+pub fn feed(capacity: usize, cursors: Arc<Cursors>) -> (FeedSender, Feed) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (FeedSender { deliveries: sender, cursors }, Feed { deliveries: receiver })
+}
+
+/// What an endpoint counts; added to per batch or per request, never per event, and read by whoever wants to show it.
+#[derive(Debug, Default)]
+pub struct SinkStats {
+    /// Events delivered.
+    pub delivered_events: AtomicU64,
+    /// Bytes written or sent.
+    pub delivered_bytes: AtomicU64,
+    /// Attempts that failed and will be repeated.
+    pub retries: AtomicU64,
+    /// Events written to the dead letter file.
+    pub dead_lettered_events: AtomicU64,
+    /// Events given up without a dead letter file, or unfit for the format.
+    pub dropped_events: AtomicU64,
+    /// Files completed (file sinks).
+    pub files: AtomicU64,
+    /// What went wrong last, in words.
+    pub last_error: std::sync::Mutex<Option<String>>,
+}
+
+impl SinkStats {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Remembers the last error.
+    pub fn failed(&self, error: impl std::fmt::Display) {
+        *self.last_error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error.to_string());
+    }
+}

@@ -1,0 +1,56 @@
+//! Cursors under settling in and out of order.
+
+use std::sync::Arc;
+
+use engine::batch::{BatchBuilder, HeaderWriter};
+use engine::lane::Rows;
+
+use super::*;
+
+fn delivery(base: u64, rows: &[u16], of: usize) -> Delivery {
+    let mut builder = BatchBuilder::new(0);
+    for _ in 0..of {
+        builder.push(None, b"{}", &HeaderWriter::default(), 0).expect("fits");
+    }
+    let mut batch = builder.seal().expect("rows");
+    batch.set_base_offset(base);
+    Delivery { batch: Arc::new(batch), rows: Rows::Some(rows.into()), enrichments: Arc::new([]), table_version: 1 }
+}
+
+#[tokio::test]
+async fn the_cursor_stands_before_the_first_unsettled_event() {
+    let cursors = Arc::new(Cursors::new(&[10]));
+    let (sender, mut feed) = feed(8, cursors.clone());
+    sender.advance(0, 12);
+    assert_eq!(cursors.get(0), 12);
+    sender.send(delivery(12, &[1, 2], 5)).await.expect("open");
+    sender.send(delivery(17, &[0], 1)).await.expect("open");
+    sender.advance(0, 30);
+    assert_eq!(cursors.get(0), 13);
+    let (first, second) = (feed.next().await.expect("one"), feed.next().await.expect("two"));
+    second.ticket.settle();
+    assert_eq!(cursors.get(0), 13);
+    first.ticket.settle();
+    assert_eq!(cursors.get(0), 30);
+}
+
+#[tokio::test]
+async fn a_dropped_delivery_keeps_the_cursor() {
+    let cursors = Arc::new(Cursors::new(&[0]));
+    let (sender, mut feed) = feed(8, cursors.clone());
+    sender.send(delivery(0, &[0], 1)).await.expect("open");
+    drop(feed.next().await);
+    sender.advance(0, 99);
+    assert_eq!((cursors.get(0), cursors.open()), (0, 1));
+    drop(sender);
+    assert!(feed.next().await.is_none());
+}
+
+#[test]
+fn rows_before_an_offset_are_cut() {
+    let whole = delivery(5, &[0, 3], 4);
+    let offsets = |delivery: &Delivery| delivery.events().map(|event| event.offset()).collect::<Vec<_>>();
+    assert_eq!(offsets(&whole), [5, 8]);
+    assert_eq!(offsets(&whole.clone().from_offset(6).expect("one left")), [8]);
+    assert!(whole.from_offset(9).is_none());
+}

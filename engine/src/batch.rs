@@ -1,0 +1,112 @@
+//! The batch: some events of one partition as the bytes of a Kafka RecordBatch v2, and an index of rows beside them.
+//!
+//! Layout: Kafka protocol guide, "Record Batch" (magic 2). The checksum (CRC-32C) covers everything from `attributes` on,
+//! so the owner of a partition sets the base offset ([`Batch::set_base_offset`]) without touching it.
+//! What always holds: the rows of a batch are in offset order, `rows[i]` has offset `base + i`, every span lies inside
+//! the bytes, and a decoded batch has passed its checksum and every bound in [`crate::limits`].
+
+mod builder;
+mod decode;
+mod partition;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::{BatchBuilder, HeaderWriter, PushError};
+pub use decode::{DecodeError, batch_bytes_hint, decode};
+pub use partition::{murmur2, partition_of};
+pub(crate) use varint::get as read_varint;
+
+/// Bytes of a RecordBatch before its first record.
+pub const HEADER_BYTES: usize = 61;
+/// Position of `batchLength`; the length counts what follows it.
+pub(crate) const AT_LENGTH: usize = 8;
+pub(crate) const AT_MAGIC: usize = 16;
+pub(crate) const AT_CRC: usize = 17;
+pub(crate) const AT_ATTRIBUTES: usize = 21;
+pub(crate) const AT_LAST_DELTA: usize = 23;
+pub(crate) const AT_BASE_TIMESTAMP: usize = 27;
+pub(crate) const AT_MAX_TIMESTAMP: usize = 35;
+pub(crate) const AT_PRODUCER: usize = 43;
+pub(crate) const AT_COUNT: usize = 57;
+
+/// A piece of a batch's bytes. `len == u32::MAX` says null (Kafka tells a null key or value from an empty one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte, counted from the start of the batch.
+    pub start: u32,
+    /// Number of bytes, or `u32::MAX` for null.
+    pub len: u32,
+}
+
+impl Span {
+    /// The null span.
+    pub const NULL: Self = Self { start: 0, len: u32::MAX };
+
+    /// The bytes, or `None` for null.
+    #[inline]
+    pub fn of<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        (self.len != u32::MAX).then(|| &bytes[self.start as usize..(self.start + self.len) as usize])
+    }
+}
+
+/// Where one event lies in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Partition key; null when the event has none.
+    pub key: Span,
+    /// The event's data.
+    pub value: Span,
+    /// All headers as encoded (without their count).
+    pub headers: Span,
+    /// Number of headers.
+    pub header_count: u32,
+    /// Milliseconds since the Unix epoch at which the event was accepted.
+    pub timestamp_ms: i64,
+}
+
+/// A sealed batch. Its bytes never change any more but for the base offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    partition: u32,
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+}
+
+impl Batch {
+    pub(crate) fn from_parts(partition: u32, bytes: Vec<u8>, rows: Vec<Row>) -> Self {
+        debug_assert!(!rows.is_empty());
+        Self { partition, bytes, rows }
+    }
+
+    /// The partition all of its events belong to.
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// The RecordBatch as it is stored and sent.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One entry per event, in offset order; never empty.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Offset of the first event.
+    pub fn base_offset(&self) -> u64 {
+        u64::from_be_bytes(self.bytes[..8].try_into().expect("a batch is longer than its header"))
+    }
+
+    /// Offset of the last event.
+    pub fn last_offset(&self) -> u64 {
+        self.base_offset() + self.rows.len() as u64 - 1
+    }
+
+    /// Gives the batch its place in the partition. The checksum does not cover these bytes.
+    pub fn set_base_offset(&mut self, offset: u64) {
+        self.bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    }
+}

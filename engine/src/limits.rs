@@ -1,0 +1,51 @@
+//! Every bound of the engine, in one place, each with its reason; related bounds are asserted against each other.
+//!
+//! At a limit there is backpressure or a clear refusal, never silent loss and never unbounded memory.
+
+/// Partitions of a log when its creator names no number. Enough to spread 32 cores; fixed when a log is created.
+pub const PARTITIONS_DEFAULT: u32 = 32;
+/// Most partitions of a log: a partition costs an open builder per core and a cursor per endpoint.
+pub const PARTITIONS_MAX: u32 = 1024;
+
+/// A batch is sealed once its bytes reach this. Small enough that a batch lives and dies in L2, large enough
+/// that the work per batch (checksum call, ring hop, index entry) vanishes per event.
+pub const BATCH_BYTES_SEAL: usize = 64 * 1024;
+/// Most rows of a batch: row numbers are `u16` in a delivery.
+pub const BATCH_ROWS_MAX: usize = 16 * 1024;
+/// Most bytes of one batch, one oversized event included.
+pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_SEAL + EVENT_BYTES_MAX + 4096;
+
+/// Most bytes of one event as its parts are counted by IoT Hub: body, names and values of properties
+/// (sheet `iothub-and-twins.md` 1.2). Listeners may ask for less.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// What a listener accepts unless told otherwise: IoT Hub's 256 KiB.
+pub const EVENT_BYTES_DEFAULT: usize = 256 * 1024;
+/// Most headers (attributes and properties together) of one event.
+pub const EVENT_HEADERS_MAX: usize = 256;
+/// Longest partition key in bytes; IoT Hub's device ids end at 128.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Deepest nesting of a JSON body that the parser follows.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Longest filter text in bytes.
+pub const FILTER_BYTES_MAX: usize = 32 * 1024;
+/// Deepest nesting of a filter expression: bounds the recursion of parser and interpreter.
+pub const FILTER_DEPTH_MAX: usize = 64;
+/// Most nodes of one compiled filter.
+pub const FILTER_NODES_MAX: usize = 4096;
+
+/// Most routes of a table.
+pub const ROUTES_MAX: usize = 1_000_000;
+/// Most endpoints of a node: each holds a lane per shard and a cursor per partition.
+pub const ENDPOINTS_MAX: usize = 4096;
+
+/// Deliveries that wait in one lane before it is marked behind. 64 batches of 64 KiB are 4 MiB a shard and endpoint.
+pub const LANE_DELIVERIES_MAX: usize = 64;
+/// Sealed batches that wait between one core and one shard.
+pub const MESH_BATCHES_MAX: usize = 256;
+
+const _: () = assert!(BATCH_ROWS_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX < i32::MAX as usize);
+const _: () = assert!(PARTITIONS_DEFAULT <= PARTITIONS_MAX);
