@@ -1,0 +1,96 @@
+//! Latencies with their tail: an HDR histogram of microseconds, three digits, up to an hour.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+const HIGHEST_US: u64 = 3_600_000_000;
+
+/// Latencies.
+#[derive(Clone, Debug)]
+pub struct Latencies(Histogram<u64>);
+
+/// The quantiles people ask for, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// Values recorded.
+    pub count: u64,
+    /// Half were faster.
+    pub p50_us: u64,
+    /// 90 of 100 were faster.
+    pub p90_us: u64,
+    /// 99 of 100 were faster.
+    pub p99_us: u64,
+    /// 999 of 1000 were faster.
+    pub p999_us: u64,
+    /// The slowest.
+    pub max_us: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Histogram::new_with_max(HIGHEST_US, 3).expect("constant bounds that the histogram allows"))
+    }
+}
+
+impl Latencies {
+    /// Records one latency; what is longer than an hour counts as an hour.
+    pub fn record(&mut self, latency: Duration) {
+        self.record_us(latency.as_micros().min(u128::from(HIGHEST_US)) as u64);
+    }
+
+    /// As [`record`](Self::record), in microseconds.
+    pub fn record_us(&mut self, latency_us: u64) {
+        self.0.saturating_record(latency_us.min(HIGHEST_US));
+    }
+
+    /// Takes in what another recorded.
+    pub fn merge(&mut self, other: &Self) {
+        self.0 += &other.0;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The quantiles so far.
+    pub fn quantiles(&self) -> Quantiles {
+        Quantiles {
+            count: self.0.len(),
+            p50_us: self.0.value_at_quantile(0.5),
+            p90_us: self.0.value_at_quantile(0.9),
+            p99_us: self.0.value_at_quantile(0.99),
+            p999_us: self.0.value_at_quantile(0.999),
+            max_us: self.0.max(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_a_thousandth() {
+        let mut latencies = Latencies::default();
+        for us in 1..=10_000 {
+            latencies.record_us(us);
+        }
+        let quantiles = latencies.quantiles();
+        assert_eq!(quantiles.count, 10_000);
+        assert!(quantiles.p50_us.abs_diff(5_000) <= 5, "{quantiles:?}");
+        assert!(quantiles.p99_us.abs_diff(9_900) <= 10, "{quantiles:?}");
+        assert!(quantiles.max_us.abs_diff(10_000) <= 10, "{quantiles:?}");
+    }
+
+    #[test]
+    fn an_absurd_latency_is_kept_as_an_hour() {
+        let mut latencies = Latencies::default();
+        latencies.record(Duration::from_secs(1 << 40));
+        let mut all = Latencies::default();
+        all.merge(&latencies);
+        assert!(all.quantiles().max_us.abs_diff(HIGHEST_US) <= HIGHEST_US / 1_000);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a receiver remembers, and how it reads CloudEvents.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Received;
+use crate::fleet::device_number;
+use crate::histogram::Latencies;
+
+/// The body is no CloudEvent.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is not {what} in JSON: {source}")]
+pub(super) struct Unreadable {
+    what: &'static str,
+    source: serde_json::Error,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Telemetry<'a> {
+    #[serde(borrow)]
+    device_id: Cow<'a, str>,
+    seq: u32,
+    ts: u64,
+}
+
+/// One event as far as a ledger cares; `None` for an event that is none of a fleet's.
+pub(super) type Arrival = Option<(u32, u32, u64)>;
+
+fn telemetry(data: &str) -> Arrival {
+    let telemetry: Telemetry<'_> = serde_json::from_str(data).ok()?;
+    Some((device_number(&telemetry.device_id)?, telemetry.seq, telemetry.ts))
+}
+
+/// Reads a request's events by its content type: structured, batch, or the data of a binary one.
+pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unreadable> {
+    let of = |envelope: Envelope<'_>| envelope.data.and_then(|data| telemetry(data.get()));
+    if content_type.starts_with("application/cloudevents-batch") {
+        let envelopes: Vec<Envelope<'_>> =
+            serde_json::from_slice(body).map_err(|source| Unreadable { what: "a batch of CloudEvents", source })?;
+        return Ok(envelopes.into_iter().map(of).collect());
+    }
+    if content_type.starts_with("application/cloudevents") {
+        let envelope = serde_json::from_slice(body).map_err(|source| Unreadable { what: "a CloudEvent", source })?;
+        return Ok(vec![of(envelope)]);
+    }
+    Ok(vec![std::str::from_utf8(body).ok().and_then(telemetry)])
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    requests: u64,
+    refused_requests: u64,
+    strangers: u64,
+    events: u64,
+    order: Vec<(u32, u32)>,
+    latencies: Latencies,
+}
+
+impl Arrivals {
+    pub(super) fn request(&mut self) {
+        self.requests += 1;
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.refused_requests += 1;
+    }
+
+    pub(super) fn accept(&mut self, events: &[Arrival], arrived_us: u64) {
+        self.events += events.len() as u64;
+        for event in events {
+            match *event {
+                Some((device, seq, ts_us)) => {
+                    self.order.push((device, seq));
+                    self.latencies.record_us(arrived_us.saturating_sub(ts_us));
+                }
+                None => self.strangers += 1,
+            }
+        }
+    }
+
+    pub(super) fn clear_latencies(&mut self) {
+        self.latencies.clear();
+    }
+
+    pub(super) fn order(&self) -> &[(u32, u32)] {
+        &self.order
+    }
+
+    pub(super) fn view(&self) -> Received {
+        Received {
+            requests: self.requests,
+            refused_requests: self.refused_requests,
+            events: self.events,
+            strangers: self.strangers,
+            latency: self.latencies.quantiles(),
+        }
+    }
+}
