@@ -49,3 +49,12 @@ const _: () = assert!(BATCH_ROWS_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < i32::MAX as usize);
 const _: () = assert!(PARTITIONS_DEFAULT <= PARTITIONS_MAX);
+
+/// Batches of a shard that wait for the disk before it takes no more.
+pub const SHARD_PENDING_BATCHES_MAX: usize = 4096;
+/// Bytes of a shard that wait for the disk before it takes no more: at 1 GB/s a 64 ms stall of the device.
+pub const SHARD_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Items in the ring between a shard and its writer, and in the ring back.
+pub const LOG_RING_ITEMS_MAX: usize = SHARD_PENDING_BATCHES_MAX;
+/// Acks between a shard and a core: as many as can be under way between the two.
+pub const ACKS_MAX: usize = MESH_BATCHES_MAX + SHARD_PENDING_BATCHES_MAX;
