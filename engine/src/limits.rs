@@ -45,6 +45,14 @@ pub const LANE_DELIVERIES_MAX: usize = 64;
 /// Sealed batches that wait between one core and one shard.
 pub const MESH_BATCHES_MAX: usize = 256;
 
+/// Longest pattern of LIKE in bytes: a piece with `_` may be tried at every character of a text.
+pub const FILTER_PATTERN_BYTES_MAX: usize = 1024;
+/// Longest text that a filter may put together; beyond it the result is undefined. One event is as long at most, and a
+/// filter that joins a long text to itself over and over must not take memory for it.
+pub const FILTER_TEXT_BYTES_MAX: usize = EVENT_BYTES_MAX;
+/// Most problems reported for one filter: enough to mend it, too few to flood a log.
+pub const FILTER_PROBLEMS_MAX: usize = 32;
+
 const _: () = assert!(BATCH_ROWS_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < i32::MAX as usize);
