@@ -3,5 +3,8 @@
 //! A listener knows the [`intake`] of its core and nothing behind it; an endpoint's sink knows its [`sink::Feed`] and nothing
 //! before it. Codecs and sessions take bytes and return values; only `source.rs`, `sink.rs` and the writer threads open anything.
 
+pub mod cloudevents;
+pub mod config;
 pub mod intake;
 pub mod sink;
+pub mod webhook;

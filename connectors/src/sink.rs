@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::lane::Delivery;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use cursor::Cursors;
 
@@ -46,6 +46,7 @@ impl SettleTicket {
 #[derive(Debug)]
 pub struct Feed {
     deliveries: mpsc::Receiver<Handed>,
+    feeding: watch::Receiver<()>,
 }
 
 impl Feed {
@@ -59,6 +60,19 @@ impl Feed {
         self.deliveries.try_recv().ok()
     }
 
+    /// The next delivery if one is wanted, or `None` as soon as the feeding end is gone, though deliveries may still be here:
+    /// for a sink that takes none just now and must learn all the same that it is to end. Cancel safe; after the end it
+    /// gives `None` at once.
+    pub async fn next_unless_ended(&mut self, is_wanted: bool) -> Option<Handed> {
+        let Self { deliveries, feeding } = self;
+        tokio::select! {
+            biased;
+            // An error is the only thing that can happen: nothing is ever sent.
+            _ = feeding.changed() => None,
+            handed = deliveries.recv(), if is_wanted => handed,
+        }
+    }
+
     /// As [`next`](Self::next) for a sink on a thread of its own.
     pub fn blocking_next(&mut self) -> Option<Handed> {
         self.deliveries.blocking_recv()
@@ -69,6 +83,8 @@ impl Feed {
 #[derive(Debug)]
 pub struct FeedSender {
     deliveries: mpsc::Sender<Handed>,
+    /// Dropped with this end; nothing is ever sent.
+    _feeding: watch::Sender<()>,
     cursors: Arc<Cursors>,
 }
 
@@ -107,7 +123,8 @@ impl FeedSender {
 /// A feed with room for `capacity` deliveries that settles into `cursors`.
 pub fn feed(capacity: usize, cursors: Arc<Cursors>) -> (FeedSender, Feed) {
     let (sender, receiver) = mpsc::channel(capacity);
-    (FeedSender { deliveries: sender, cursors }, Feed { deliveries: receiver })
+    let (feeding, fed) = watch::channel(());
+    (FeedSender { deliveries: sender, _feeding: feeding, cursors }, Feed { deliveries: receiver, feeding: fed })
 }
 
 /// What an endpoint counts; added to per batch or per request, never per event, and read by whoever wants to show it.

@@ -13,8 +13,8 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{BatchBuilder, HeaderWriter, PushError};
-pub use decode::{DecodeError, batch_bytes_hint, decode};
+pub use builder::{BatchBuilder, HeaderWriter, PushError, crc32c};
+pub use decode::{DecodeError, batch_bytes_hint, decode, decode_stored};
 pub use partition::{murmur2, partition_of};
 pub(crate) use varint::get as read_varint;
 
@@ -22,6 +22,9 @@ pub(crate) use varint::get as read_varint;
 pub const HEADER_BYTES: usize = 61;
 /// Position of `batchLength`; the length counts what follows it.
 pub(crate) const AT_LENGTH: usize = 8;
+/// Position of `partitionLeaderEpoch`, where we keep the partition: one segment holds the batches of several partitions, a
+/// record batch does not say which is its own, and the checksum leaves this field to whoever stores the batch.
+pub(crate) const AT_PARTITION: usize = 12;
 pub(crate) const AT_MAGIC: usize = 16;
 pub(crate) const AT_CRC: usize = 17;
 pub(crate) const AT_ATTRIBUTES: usize = 21;
@@ -108,5 +111,10 @@ impl Batch {
     /// Gives the batch its place in the partition. The checksum does not cover these bytes.
     pub fn set_base_offset(&mut self, offset: u64) {
         self.bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    }
+
+    /// The latest time of acceptance among its events, in milliseconds since the Unix epoch.
+    pub fn max_timestamp_ms(&self) -> i64 {
+        i64::from_be_bytes(self.bytes[AT_MAX_TIMESTAMP..AT_PRODUCER].try_into().expect("eight bytes"))
     }
 }

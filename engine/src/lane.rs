@@ -1,6 +1,13 @@
 //! What a shard hands to an endpoint: a batch and the rows of it that the endpoint's routes want.
 
+mod ends;
+
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use ends::{Heads, LaneItem, LaneReceiver, LaneSender, lane};
 
 use crate::batch::Batch;
 use crate::event::Event;

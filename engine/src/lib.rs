@@ -9,14 +9,14 @@
 //!
 //! The modules in reading order; a module uses only those before it (`tests/it/layers.rs` checks).
 
-pub mod batch;
-pub mod event;
 pub mod limits;
-pub mod mesh;
 pub mod ring;
-//pub mod log;
+pub mod event;
+pub mod batch;
+pub mod mesh;
+pub mod log;
 pub mod parse;
-//pub mod filter;
-//pub mod route;
+pub mod filter;
 pub mod lane;
-//pub mod shard;
+pub mod route;
+pub mod shard;

@@ -45,7 +45,24 @@ pub const LANE_DELIVERIES_MAX: usize = 64;
 /// Sealed batches that wait between one core and one shard.
 pub const MESH_BATCHES_MAX: usize = 256;
 
+/// Longest pattern of LIKE in bytes: a piece with `_` may be tried at every character of a text.
+pub const FILTER_PATTERN_BYTES_MAX: usize = 1024;
+/// Longest text that a filter may put together; beyond it the result is undefined. One event is as long at most, and a
+/// filter that joins a long text to itself over and over must not take memory for it.
+pub const FILTER_TEXT_BYTES_MAX: usize = EVENT_BYTES_MAX;
+/// Most problems reported for one filter: enough to mend it, too few to flood a log.
+pub const FILTER_PROBLEMS_MAX: usize = 32;
+
 const _: () = assert!(BATCH_ROWS_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < i32::MAX as usize);
 const _: () = assert!(PARTITIONS_DEFAULT <= PARTITIONS_MAX);
+
+/// Batches of a shard that wait for the disk before it takes no more.
+pub const SHARD_PENDING_BATCHES_MAX: usize = 4096;
+/// Bytes of a shard that wait for the disk before it takes no more: at 1 GB/s a 64 ms stall of the device.
+pub const SHARD_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Items in the ring between a shard and its writer, and in the ring back.
+pub const LOG_RING_ITEMS_MAX: usize = SHARD_PENDING_BATCHES_MAX;
+/// Acks between a shard and a core: as many as can be under way between the two.
+pub const ACKS_MAX: usize = MESH_BATCHES_MAX + SHARD_PENDING_BATCHES_MAX;

@@ -87,3 +87,37 @@ pub struct Placed {
     /// Number of its events.
     pub rows: u32,
 }
+
+/// From a shard to the writer of its log.
+#[derive(Debug)]
+pub enum Append {
+    /// Write this next. `seq` counts the appends of the shard.
+    Batch {
+        /// Number of the append.
+        seq: u64,
+        /// The batch with its offset.
+        batch: std::sync::Arc<Batch>,
+    },
+    /// After a failure: what follows is a new start from the offsets that were kept.
+    Restart,
+}
+
+/// From the writer of a log back to its shard, in the order of the appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// All up to this number are in the file.
+    Written {
+        /// Last number.
+        upto_seq: u64,
+    },
+    /// All up to this number are on the device.
+    Synced {
+        /// Last number.
+        upto_seq: u64,
+    },
+    /// This one and all that follow it until [`Append::Restart`] are not kept.
+    Failed {
+        /// First number.
+        from_seq: u64,
+    },
+}

@@ -3,7 +3,7 @@
 
 use super::{
     AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_MAX_TIMESTAMP,
-    AT_PRODUCER, Batch, HEADER_BYTES, Row, Span, varint,
+    AT_PARTITION, AT_PRODUCER, Batch, HEADER_BYTES, Row, Span, varint,
 };
 use crate::limits;
 
@@ -182,7 +182,7 @@ impl BatchBuilder {
         let rows = std::mem::take(&mut self.rows);
         let length = (bytes.len() - AT_LENGTH - 4) as i32;
         bytes[AT_LENGTH..AT_LENGTH + 4].copy_from_slice(&length.to_be_bytes());
-        bytes[AT_LENGTH + 4..AT_MAGIC].copy_from_slice(&0i32.to_be_bytes());
+        bytes[AT_PARTITION..AT_MAGIC].copy_from_slice(&self.partition.to_be_bytes());
         bytes[AT_MAGIC] = 2;
         bytes[AT_LAST_DELTA..AT_BASE_TIMESTAMP].copy_from_slice(&(rows.len() as i32 - 1).to_be_bytes());
         bytes[AT_BASE_TIMESTAMP..AT_MAX_TIMESTAMP].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
@@ -204,6 +204,6 @@ fn append(out: &mut Vec<u8>, part: &[u8]) -> Span {
 }
 
 /// CRC-32C (Castagnoli), as Kafka uses it.
-pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }

@@ -2,10 +2,9 @@
 //!
 //! Foreign bytes: the largest allocation is [`limits::BATCH_ROWS_MAX`] row entries, and never more than the bytes could hold.
 
-use super::builder::crc32c;
 use super::{
-    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, Batch, HEADER_BYTES, Row,
-    Span, varint,
+    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_PARTITION, Batch, HEADER_BYTES, Row,
+    Span, crc32c, varint,
 };
 use crate::limits;
 
@@ -47,6 +46,18 @@ pub fn batch_bytes_hint(bytes: &[u8]) -> Result<usize, DecodeError> {
         return Err(DecodeError::Malformed("length above the limit"));
     }
     Ok(total)
+}
+
+/// Decodes the batch at the start of `bytes` as one of the partition that its builder wrote into it.
+pub fn decode_stored(bytes: &[u8]) -> Result<Batch, DecodeError> {
+    let Some(field) = bytes.get(AT_PARTITION..AT_MAGIC) else {
+        return Err(DecodeError::Truncated { have: bytes.len(), need: HEADER_BYTES });
+    };
+    let partition = u32::from_be_bytes(field.try_into().expect("four bytes"));
+    if partition >= limits::PARTITIONS_MAX {
+        return Err(DecodeError::Malformed("partition above the limit"));
+    }
+    decode(partition, bytes)
 }
 
 /// Decodes the batch at the start of `bytes` as one of `partition`; what follows it is not looked at.

@@ -59,7 +59,7 @@ fn header_is_kafkas() {
     assert_eq!(&bytes[43..57], &[0xff; 14]);
     let crc = u32::from_be_bytes(bytes[17..21].try_into().unwrap());
     assert_eq!(crc, crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[21..]) as u32);
-    assert_eq!(builder::crc32c(b"123456789"), 0xe306_9283);
+    assert_eq!(crc32c(b"123456789"), 0xe306_9283);
 }
 
 #[test]
@@ -116,7 +116,7 @@ proptest! {
             let length = (bytes.len() - 12) as i32;
             bytes[8..12].copy_from_slice(&length.to_be_bytes());
             bytes[16] = 2;
-            let crc = builder::crc32c(&bytes[21..]);
+            let crc = crc32c(&bytes[21..]);
             bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         }
         let _ = decode(0, &bytes);

@@ -1,0 +1,105 @@
+//! Routing as the sheet has it: several matches, one copy, order irrelevant, enabled, sources, fallback.
+
+use super::*;
+use crate::batch::{Batch, BatchBuilder, HeaderWriter};
+use crate::event::{MESSAGE_SOURCE, put_property};
+use crate::filter::{CompileOptions, Dialect};
+
+fn route(filter: &str, endpoint: EndpointId, enabled: bool, source: Source) -> Route {
+    let filter = Filter::compile(filter, Dialect::IotHub, &CompileOptions::default()).expect("valid").0;
+    Route { name: format!("r{endpoint}"), source, filter, endpoint, enabled }
+}
+
+fn table(routes: Vec<Route>, fallback: Option<EndpointId>) -> RouteTable {
+    RouteTable::new(1, routes, fallback, vec![Arc::new([]), Arc::new([]), Arc::new([])]).expect("valid")
+}
+
+fn levels(levels: &[&str]) -> Batch {
+    let mut builder = BatchBuilder::new(0);
+    for level in levels {
+        let mut headers = HeaderWriter::default();
+        put_property(&mut headers, "level", Some(level.as_bytes()));
+        builder.push(Some(b"d"), b"", &headers, 0).expect("fits");
+    }
+    builder.seal().expect("rows")
+}
+
+fn matched(table: &RouteTable, batch: &Batch, only: Option<EndpointId>) -> Vec<Vec<usize>> {
+    let mut matcher = Matcher::default();
+    matcher.run(table, batch, only);
+    (0..3)
+        .map(|endpoint| match matcher.rows(endpoint, batch) {
+            None => vec![],
+            Some(crate::lane::Rows::All) => (0..batch.rows().len()).collect(),
+            Some(crate::lane::Rows::Some(rows)) => rows.iter().map(|row| usize::from(*row)).collect(),
+        })
+        .collect()
+}
+
+/// The sheet's worked examples (1.5): R1 `true` to A, R2 and R3 `level = 'c'` to A and B, the rest to events.
+#[test]
+fn worked_examples_of_the_sheet() {
+    let source = Source::DeviceMessages;
+    let routes = |r1: bool| {
+        vec![route("true", 0, r1, source), route("level = 'c'", 0, true, source), route("level = 'c'", 1, true, source)]
+    };
+    let batch = levels(&["c", "x"]);
+    assert_eq!(matched(&table(routes(true), Some(2)), &batch, None), [vec![0, 1], vec![0], vec![]]);
+    assert_eq!(matched(&table(routes(false), Some(2)), &batch, None), [vec![0], vec![0], vec![1]]);
+    assert_eq!(matched(&table(routes(false), None), &batch, None), [vec![0], vec![0], vec![]]);
+    let mut matcher = Matcher::default();
+    matcher.run(&table(routes(false), None), &batch, None);
+    assert_eq!(matcher.orphaned(), 1);
+}
+
+#[test]
+fn the_order_of_routes_means_nothing() {
+    let source = Source::DeviceMessages;
+    let make = |order: [usize; 3]| {
+        let all = [("true", 0), ("level = 'c'", 1), ("level <> 'c'", 0)];
+        table(order.iter().map(|at| route(all[*at].0, all[*at].1, true, source)).collect(), Some(2))
+    };
+    let batch = levels(&["c", "x", "c"]);
+    let expected = matched(&make([0, 1, 2]), &batch, None);
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(matched(&make(order), &batch, None), expected);
+    }
+}
+
+#[test]
+fn routes_look_at_their_own_source_and_fallback_is_for_telemetry() {
+    let routes = vec![
+        route("level = 'c'", 0, true, Source::DeviceMessages),
+        route("level = 'c'", 1, true, Source::TwinChangeEvents),
+        route("level = 'none'", 1, true, Source::DigitalTwinChangeEvents),
+    ];
+    let table = table(routes, Some(2));
+    let mut builder = BatchBuilder::new(0);
+    for source in ["Telemetry", "twinChangeEvents", "digitalTwinChangeEvents", "deviceLifecycleEvents"] {
+        let mut headers = HeaderWriter::default();
+        headers.put(MESSAGE_SOURCE, Some(source.as_bytes()));
+        put_property(&mut headers, "level", Some(b"c"));
+        builder.push(Some(b"d"), b"", &headers, 0).expect("fits");
+    }
+    let batch = builder.seal().expect("rows");
+    assert_eq!(matched(&table, &batch, None), [vec![0], vec![1, 2], vec![]]);
+}
+
+#[test]
+fn matching_for_one_endpoint_gives_what_matching_for_all_gives_it() {
+    let source = Source::DeviceMessages;
+    let routes = vec![route("level = 'c'", 0, true, source), route("level = 'x'", 1, true, source)];
+    let table = table(routes, Some(2));
+    let batch = levels(&["c", "x", "z", "c"]);
+    let all = matched(&table, &batch, None);
+    for endpoint in 0..3 {
+        assert_eq!(matched(&table, &batch, Some(endpoint))[usize::from(endpoint)], all[usize::from(endpoint)]);
+    }
+}
+
+#[test]
+fn a_table_that_names_what_is_not_there_is_refused() {
+    let routes = vec![route("true", 7, true, Source::DeviceMessages)];
+    let error = RouteTable::new(1, routes, None, vec![Arc::new([])]).expect_err("unknown endpoint");
+    assert_eq!(error, TableError::UnknownEndpoint { route: "r7".into(), endpoint: 7 });
+}

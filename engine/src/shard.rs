@@ -1,0 +1,242 @@
+//! The shard: owner of some partitions. It alone sequences their events, has them appended, matches them and hands them out.
+//!
+//! [`Shard::step`] is one turn: take commands, take what the log has done, take new batches. It never blocks and never waits;
+//! the caller gives it turns and sleeps on its bell. What always holds:
+//! - offsets of a partition are given in the order of acceptance, without gap or reuse;
+//! - a batch is matched and handed out only after it is synced, so nobody sees an event that a crash could take back;
+//! - an ack is sent once per batch, at the level its ticket asks for;
+//! - what waits for the log is bounded; at the bound the shard takes no new batches, and the rings push back.
+
+mod sequence;
+mod outlets;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use outlets::Command;
+pub use stats::{BATCH_ROWS_BUCKETS, ShardStats};
+
+use crate::batch::Batch;
+use crate::lane::Heads;
+use crate::limits;
+use crate::mesh::{Ack, AckLevel, Append, LogEvent, Placed, Refused, Submitted, Ticket};
+use crate::ring::{Consumer, Producer};
+use crate::route::RouteTable;
+use outlets::Outlets;
+use sequence::Sequencer;
+
+/// Everything a shard is connected to.
+#[derive(Debug)]
+pub struct Wiring {
+    /// Number of this shard.
+    pub shard: u32,
+    /// Number of shards; partition `p` belongs to shard `p % shards`.
+    pub shards: u32,
+    /// From each core.
+    pub inlets: Vec<Consumer<Submitted>>,
+    /// Back to each core.
+    pub acks: Vec<Producer<Ack>>,
+    /// To the log's writer.
+    pub appends: Producer<Append>,
+    /// From the log's writer.
+    pub log_events: Consumer<LogEvent>,
+    /// From whoever runs the node.
+    pub commands: Consumer<Command>,
+    /// Shared by all shards; this one writes its own partitions' entries.
+    pub heads: Heads,
+    /// Written by this shard, read by anyone.
+    pub stats: Arc<ShardStats>,
+}
+
+/// A batch that is on its way to the disk.
+#[derive(Debug)]
+struct Pending {
+    seq: u64,
+    batch: Arc<Batch>,
+    ticket: Ticket,
+    acked: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shard {
+    inlets: Vec<Consumer<Submitted>>,
+    next_inlet: usize,
+    acks: Vec<Producer<Ack>>,
+    /// Acks for which a core's ring had no room.
+    ack_backlog: VecDeque<Ack>,
+    appends: Producer<Append>,
+    log_events: Consumer<LogEvent>,
+    commands: Consumer<Command>,
+    sequencer: Sequencer,
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    outlets: Outlets,
+    stats: Arc<ShardStats>,
+}
+
+impl Shard {
+    /// A shard whose partitions go on at `next_offsets` (one entry per partition of the log).
+    pub fn new(wiring: Wiring, next_offsets: &[u64], table: Arc<RouteTable>) -> Self {
+        let sequencer = Sequencer::new(wiring.shard, wiring.shards, next_offsets);
+        Self {
+            inlets: wiring.inlets,
+            next_inlet: 0,
+            acks: wiring.acks,
+            ack_backlog: VecDeque::new(),
+            appends: wiring.appends,
+            log_events: wiring.log_events,
+            commands: wiring.commands,
+            outlets: Outlets::new(table, wiring.heads, sequencer.owned().collect()),
+            sequencer,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            stats: wiring.stats,
+        }
+    }
+
+    /// One turn. `true` if there was something to do: call again before sleeping.
+    pub fn step(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(command) = self.commands.pop() {
+            self.outlets.handle_command(command);
+            worked = true;
+        }
+        self.outlets.answer_wishes();
+        worked |= self.flush_ack_backlog();
+        while let Some(event) = self.log_events.pop() {
+            self.handle_log_event(event);
+            worked = true;
+        }
+        worked |= self.take_batches();
+        self.stats.set_matching(self.outlets.undefined(), self.outlets.orphaned());
+        worked
+    }
+
+    /// Nothing is on its way to the disk, and no batch waits to be taken.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.ack_backlog.is_empty() && self.inlets.iter().all(Consumer::is_empty)
+    }
+
+    fn handle_log_event(&mut self, event: LogEvent) {
+        match event {
+            LogEvent::Written { upto_seq } => {
+                for at in 0..self.pending.len() {
+                    if self.pending[at].seq > upto_seq {
+                        break;
+                    }
+                    if self.pending[at].ticket.level == AckLevel::Written {
+                        self.acknowledge(at);
+                    }
+                }
+            }
+            LogEvent::Synced { upto_seq } => {
+                while self.pending.front().is_some_and(|pending| pending.seq <= upto_seq) {
+                    self.acknowledge(0);
+                    let Some(done) = self.pending.pop_front() else { break };
+                    self.pending_bytes -= done.batch.bytes().len();
+                    self.outlets.hand_out(done.batch, &self.stats);
+                }
+            }
+            LogEvent::Failed { from_seq } => self.fail_from(from_seq),
+        }
+    }
+
+    /// The writer refuses everything from `from_seq` on until it is told to start anew: give the offsets back and say so.
+    fn fail_from(&mut self, from_seq: u64) {
+        let Some(first) = self.pending.iter().position(|pending| pending.seq >= from_seq) else { return };
+        for failed in self.pending.drain(first..).collect::<Vec<_>>() {
+            self.pending_bytes -= failed.batch.bytes().len();
+            self.sequencer.take_back(&failed.batch);
+            self.stats.refused(failed.batch.rows().len());
+            if !failed.acked {
+                self.send_ack(Ack { ticket: failed.ticket, result: Err(Refused::LogFailed) });
+            }
+        }
+        self.sequencer.want_restart();
+    }
+
+    fn take_batches(&mut self) -> bool {
+        if self.sequencer.wants_restart() {
+            match self.appends.push(Append::Restart) {
+                Ok(()) => self.sequencer.restarted(),
+                Err(_) => return false,
+            }
+        }
+        let mut took = false;
+        let mut empty = 0;
+        while empty < self.inlets.len() {
+            if self.pending.len() >= limits::SHARD_PENDING_BATCHES_MAX
+                || self.pending_bytes >= limits::SHARD_PENDING_BYTES_MAX
+                || self.appends.room() == 0
+            {
+                break;
+            }
+            let inlet = self.next_inlet;
+            self.next_inlet = (self.next_inlet + 1) % self.inlets.len();
+            let Some(Submitted { batch, ticket }) = self.inlets[inlet].pop() else {
+                empty += 1;
+                continue;
+            };
+            empty = 0;
+            took = true;
+            self.append(batch, ticket);
+        }
+        took
+    }
+
+    fn append(&mut self, mut batch: Batch, ticket: Ticket) {
+        let seq = self.sequencer.place(&mut batch);
+        self.stats.accepted(&batch);
+        let batch = Arc::new(batch);
+        if self.appends.push(Append::Batch { seq, batch: batch.clone() }).is_err() {
+            // Room was seen before, and this is the only producer: only a writer that is gone is left.
+            self.sequencer.take_back(&batch);
+            self.send_ack(Ack { ticket, result: Err(Refused::LogFailed) });
+            return;
+        }
+        self.pending_bytes += batch.bytes().len();
+        self.pending.push_back(Pending { seq, batch, ticket, acked: false });
+        if ticket.level == AckLevel::Memory {
+            self.acknowledge(self.pending.len() - 1);
+        }
+    }
+
+    fn acknowledge(&mut self, at: usize) {
+        let pending = &mut self.pending[at];
+        if pending.acked {
+            return;
+        }
+        pending.acked = true;
+        let placed = Placed {
+            partition: pending.batch.partition(),
+            base_offset: pending.batch.base_offset(),
+            rows: pending.batch.rows().len() as u32,
+        };
+        let ack = Ack { ticket: pending.ticket, result: Ok(placed) };
+        self.send_ack(ack);
+    }
+
+    fn send_ack(&mut self, ack: Ack) {
+        if !self.ack_backlog.is_empty() {
+            self.ack_backlog.push_back(ack);
+        } else if let Err(ack) = self.acks[usize::from(ack.ticket.core)].push(ack) {
+            self.ack_backlog.push_back(ack);
+        }
+    }
+
+    fn flush_ack_backlog(&mut self) -> bool {
+        let before = self.ack_backlog.len();
+        while let Some(ack) = self.ack_backlog.pop_front() {
+            if let Err(ack) = self.acks[usize::from(ack.ticket.core)].push(ack) {
+                self.ack_backlog.push_front(ack);
+                break;
+            }
+        }
+        self.ack_backlog.len() < before
+    }
+}

@@ -1,0 +1,92 @@
+//! The way out of a shard: match a synced batch, push its rows into the live lanes, move the head.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::ShardStats;
+use crate::batch::Batch;
+use crate::lane::{Delivery, Heads, LaneSender};
+use crate::route::{EndpointId, Matcher, RouteTable};
+
+/// What the node tells a shard; carried out between two batches.
+#[derive(Debug)]
+pub enum Command {
+    /// Use this table from the next batch on. New endpoints come with their lanes, endpoints that are gone lose theirs.
+    Install {
+        /// The table.
+        table: Arc<RouteTable>,
+        /// Endpoints whose lane changes; `None` takes it away.
+        lanes: Vec<(EndpointId, Option<LaneSender>)>,
+    },
+}
+
+/// Lanes, table and heads of one shard.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    table: Arc<RouteTable>,
+    lanes: Vec<Option<LaneSender>>,
+    heads: Heads,
+    owned: Vec<u32>,
+    matcher: Matcher,
+}
+
+impl Outlets {
+    pub fn new(table: Arc<RouteTable>, heads: Heads, owned: Vec<u32>) -> Self {
+        Self { table, lanes: Vec::new(), heads, owned, matcher: Matcher::default() }
+    }
+
+    pub fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Install { table, lanes } => {
+                self.table = table;
+                for (endpoint, lane) in lanes {
+                    let at = usize::from(endpoint);
+                    if self.lanes.len() <= at {
+                        self.lanes.resize_with(at + 1, || None);
+                    }
+                    self.lanes[at] = lane;
+                }
+            }
+        }
+    }
+
+    /// Lanes that want to be live become so, with the heads as they stand between two batches.
+    pub fn answer_wishes(&mut self) {
+        for lane in self.lanes.iter_mut().flatten() {
+            if lane.is_wanted() {
+                lane.go_live(self.owned.iter().map(|partition| (*partition, self.heads.get(*partition))).collect());
+            }
+        }
+    }
+
+    /// The batch is synced: everyone who wants rows of it and keeps up gets them now.
+    pub fn hand_out(&mut self, batch: Arc<Batch>, stats: &ShardStats) {
+        self.matcher.run(&self.table, &batch, None);
+        for endpoint in 0..self.table.endpoints() as EndpointId {
+            let matched = self.matcher.matched(endpoint);
+            if matched == 0 {
+                continue;
+            }
+            stats.matched(endpoint, matched);
+            let lane = self.lanes.get_mut(usize::from(endpoint)).and_then(Option::as_mut).filter(|lane| lane.is_live());
+            if let (Some(lane), Some(rows)) = (lane, self.matcher.rows(endpoint, &batch)) {
+                lane.push(Delivery {
+                    batch: batch.clone(),
+                    rows,
+                    enrichments: self.table.enrichments(endpoint).clone(),
+                    table_version: self.table.version(),
+                });
+            }
+        }
+        stats.synced_events.fetch_add(batch.rows().len() as u64, Ordering::Relaxed);
+        self.heads.set(batch.partition(), batch.last_offset() + 1);
+    }
+
+    pub fn undefined(&self) -> u64 {
+        self.matcher.undefined()
+    }
+
+    pub fn orphaned(&self) -> u64 {
+        self.matcher.orphaned()
+    }
+}

@@ -1,0 +1,77 @@
+//! Counters of one shard: written by it once per batch, read by anyone at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::batch::Batch;
+use crate::limits;
+use crate::route::EndpointId;
+
+/// Upper bounds of the batch-size histogram, in rows; a last bucket takes the rest.
+pub const BATCH_ROWS_BUCKETS: [u64; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16384];
+
+/// See the module. One writer, so plain loads and stores would do; the relaxed additions cost the same.
+#[derive(Debug)]
+pub struct ShardStats {
+    /// Events that got an offset.
+    pub accepted_events: AtomicU64,
+    /// Their bytes as stored.
+    pub accepted_bytes: AtomicU64,
+    /// Batches that got an offset.
+    pub batches: AtomicU64,
+    /// Events that are synced and matched.
+    pub synced_events: AtomicU64,
+    /// Events that the log could not keep.
+    pub refused_events: AtomicU64,
+    /// Evaluations that were neither true nor false.
+    pub undefined: AtomicU64,
+    /// Events that matched no route.
+    pub orphaned_events: AtomicU64,
+    /// Batches by rows: see [`BATCH_ROWS_BUCKETS`].
+    pub batch_rows: [AtomicU64; BATCH_ROWS_BUCKETS.len() + 1],
+    matched: Box<[AtomicU64]>,
+}
+
+impl Default for ShardStats {
+    fn default() -> Self {
+        Self {
+            accepted_events: AtomicU64::new(0),
+            accepted_bytes: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            synced_events: AtomicU64::new(0),
+            refused_events: AtomicU64::new(0),
+            undefined: AtomicU64::new(0),
+            orphaned_events: AtomicU64::new(0),
+            batch_rows: Default::default(),
+            matched: (0..limits::ENDPOINTS_MAX).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl ShardStats {
+    /// Events that matched for an endpoint, behind or not.
+    pub fn matched_events(&self, endpoint: EndpointId) -> u64 {
+        self.matched[usize::from(endpoint)].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn accepted(&self, batch: &Batch) {
+        let rows = batch.rows().len() as u64;
+        self.accepted_events.fetch_add(rows, Ordering::Relaxed);
+        self.accepted_bytes.fetch_add(batch.bytes().len() as u64, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        let bucket = BATCH_ROWS_BUCKETS.partition_point(|bound| *bound < rows);
+        self.batch_rows[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self, rows: usize) {
+        self.refused_events.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn matched(&self, endpoint: EndpointId, rows: usize) {
+        self.matched[usize::from(endpoint)].fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_matching(&self, undefined: u64, orphaned: u64) {
+        self.undefined.store(undefined, Ordering::Relaxed);
+        self.orphaned_events.store(orphaned, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,195 @@
+//! A shard with all of its rings in the hands of the test: order, acks, failures, lanes, tables.
+
+use super::*;
+use crate::batch::{BatchBuilder, HeaderWriter};
+use crate::filter::{CompileOptions, Dialect, Filter};
+use crate::lane::{LaneItem, LaneReceiver, lane};
+use crate::ring::{Bell, ring};
+use crate::route::{EndpointId, Route, Source};
+
+struct World {
+    shard: Shard,
+    mesh: Producer<Submitted>,
+    acks: Consumer<Ack>,
+    appends: Consumer<Append>,
+    log: Producer<LogEvent>,
+    commands: Producer<Command>,
+    heads: Heads,
+    stats: Arc<ShardStats>,
+}
+
+fn table(version: u64, routes: &[(&str, EndpointId)]) -> Arc<RouteTable> {
+    let routes = routes
+        .iter()
+        .enumerate()
+        .map(|(i, (filter, endpoint))| Route {
+            name: format!("r{i}"),
+            source: Source::DeviceMessages,
+            filter: Filter::compile(filter, Dialect::Anabranch, &CompileOptions::default()).expect("valid").0,
+            endpoint: *endpoint,
+            enabled: true,
+        })
+        .collect();
+    Arc::new(RouteTable::new(version, routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid"))
+}
+
+/// Shard 1 of 2 in a log of four partitions: it owns 1 and 3.
+fn world(routes: &[(&str, EndpointId)]) -> World {
+    let bell = Bell::default();
+    let (mesh, inlet) = ring(16, &bell);
+    let (ack_to, acks) = ring(64, &bell);
+    let (append_to, appends) = ring(64, &bell);
+    let (log, log_events) = ring(64, &bell);
+    let (commands, command_from) = ring(8, &bell);
+    let heads = Heads::new(&[0, 10, 0, 0]);
+    let stats = Arc::new(ShardStats::default());
+    let wiring = Wiring {
+        shard: 1,
+        shards: 2,
+        inlets: vec![inlet],
+        acks: vec![ack_to],
+        appends: append_to,
+        log_events,
+        commands: command_from,
+        heads: heads.clone(),
+        stats: stats.clone(),
+    };
+    let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
+    World { shard, mesh, acks, appends, log, commands, heads, stats }
+}
+
+fn batch(partition: u32, bodies: &[&str]) -> Batch {
+    let mut builder = BatchBuilder::new(partition);
+    for body in bodies {
+        builder.push(Some(b"k"), body.as_bytes(), &HeaderWriter::default(), 0).expect("fits");
+    }
+    builder.seal().expect("rows")
+}
+
+impl World {
+    fn submit(&mut self, slot: u32, level: AckLevel, batch: Batch) {
+        self.mesh.push(Submitted { batch, ticket: Ticket { core: 0, slot, generation: 0, level } }).expect("room");
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        while self.shard.step() {}
+    }
+
+    fn log_says(&mut self, event: LogEvent) {
+        self.log.push(event).expect("room");
+        self.turn();
+    }
+
+    fn acked(&mut self) -> Vec<(u32, Result<u64, Refused>)> {
+        std::iter::from_fn(|| self.acks.pop()).map(|ack| (ack.ticket.slot, ack.result.map(|p| p.base_offset))).collect()
+    }
+
+    fn appended(&mut self) -> Vec<Option<(u32, u64)>> {
+        std::iter::from_fn(|| self.appends.pop())
+            .map(|append| match append {
+                Append::Batch { batch, .. } => Some((batch.partition(), batch.base_offset())),
+                Append::Restart => None,
+            })
+            .collect()
+    }
+
+    fn add_lane(&mut self, endpoint: EndpointId, table: Arc<RouteTable>) -> LaneReceiver {
+        let (sender, receiver) = lane(&Bell::default(), &Bell::default());
+        self.commands.push(Command::Install { table, lanes: vec![(endpoint, Some(sender))] }).expect("room");
+        receiver.want_live();
+        self.turn();
+        receiver
+    }
+}
+
+fn offsets(receiver: &mut LaneReceiver) -> Vec<u64> {
+    std::iter::from_fn(|| receiver.pop())
+        .flat_map(|item| match item {
+            LaneItem::Delivery(delivery) => delivery.events().map(|event| event.offset()).collect::<Vec<_>>(),
+            LaneItem::Live(_) => Vec::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn acks_come_at_their_level_and_offsets_without_gap() {
+    let mut world = world(&[]);
+    world.submit(1, AckLevel::Memory, batch(1, &["1", "2"]));
+    world.submit(2, AckLevel::Written, batch(1, &["3"]));
+    world.submit(3, AckLevel::Synced, batch(3, &["4"]));
+    assert_eq!(world.appended(), [Some((1, 10)), Some((1, 12)), Some((3, 0))]);
+    assert_eq!(world.acked(), [(1, Ok(10))]);
+    world.log_says(LogEvent::Written { upto_seq: 2 });
+    assert_eq!(world.acked(), [(2, Ok(12))]);
+    assert_eq!(world.heads.all(), [0, 10, 0, 0]);
+    world.log_says(LogEvent::Synced { upto_seq: 1 });
+    assert_eq!(world.acked(), []);
+    assert_eq!(world.heads.all(), [0, 13, 0, 0]);
+    world.log_says(LogEvent::Synced { upto_seq: 2 });
+    assert_eq!(world.acked(), [(3, Ok(0))]);
+    assert_eq!(world.heads.all(), [0, 13, 0, 1]);
+    assert!(world.shard.is_idle());
+    assert_eq!(world.stats.synced_events.load(std::sync::atomic::Ordering::Relaxed), 4);
+}
+
+#[test]
+fn a_failed_append_gives_its_offsets_back() {
+    let mut world = world(&[]);
+    world.submit(1, AckLevel::Synced, batch(1, &["1"]));
+    world.submit(2, AckLevel::Memory, batch(1, &["2"]));
+    world.submit(3, AckLevel::Synced, batch(3, &["3"]));
+    world.log_says(LogEvent::Synced { upto_seq: 0 });
+    world.log_says(LogEvent::Failed { from_seq: 1 });
+    // The second had been acknowledged at `memory`, which promises no more.
+    assert_eq!(world.acked(), [(2, Ok(11)), (1, Ok(10)), (3, Err(Refused::LogFailed))]);
+    world.submit(4, AckLevel::Synced, batch(1, &["4"]));
+    let appended = world.appended();
+    assert_eq!(appended[3..], [None, Some((1, 11))]);
+    world.log_says(LogEvent::Failed { from_seq: 2 });
+    assert_eq!(world.heads.all(), [0, 11, 0, 0]);
+}
+
+#[test]
+fn only_synced_batches_are_matched_and_each_endpoint_gets_one_copy() {
+    let routes = [("$body.t > 5", 0), ("$body.t > 7", 0), ("true", 1)];
+    let mut world = world(&routes);
+    let mut alerts = world.add_lane(0, table(1, &routes));
+    let mut all = world.add_lane(1, table(1, &routes));
+    world.submit(1, AckLevel::Memory, batch(1, &[r#"{"t":6}"#, r#"{"t":1}"#, r#"{"t":9}"#, "no json"]));
+    assert_eq!(offsets(&mut alerts), []);
+    world.log_says(LogEvent::Synced { upto_seq: 0 });
+    assert_eq!(offsets(&mut alerts), [10, 12]);
+    assert_eq!(offsets(&mut all), [10, 11, 12, 13]);
+    assert_eq!((world.stats.matched_events(0), world.stats.matched_events(1)), (2, 4));
+}
+
+#[test]
+fn a_table_is_swapped_between_two_batches() {
+    let mut world = world(&[("$body.t > 5", 0)]);
+    let mut lane = world.add_lane(0, table(1, &[("$body.t > 5", 0)]));
+    world.submit(1, AckLevel::Synced, batch(1, &[r#"{"t":6}"#]));
+    world.log_says(LogEvent::Synced { upto_seq: 0 });
+    world.commands.push(Command::Install { table: table(2, &[("$body.t < 5", 0)]), lanes: vec![] }).expect("room");
+    world.submit(2, AckLevel::Synced, batch(1, &[r#"{"t":6}"#, r#"{"t":1}"#]));
+    world.log_says(LogEvent::Synced { upto_seq: 1 });
+    assert_eq!(offsets(&mut lane), [10, 12]);
+}
+
+#[test]
+fn an_endpoint_that_does_not_read_is_behind_and_costs_nobody() {
+    let routes = [("true", 0), ("true", 1)];
+    let mut world = world(&routes);
+    let (slow, mut fast) = (world.add_lane(0, table(1, &routes)), world.add_lane(1, table(1, &routes)));
+    let mut got = Vec::new();
+    for seq in 0..2 * limits::LANE_DELIVERIES_MAX as u64 {
+        world.submit(1, AckLevel::Synced, batch(1, &["{}"]));
+        world.log_says(LogEvent::Synced { upto_seq: seq });
+        got.extend(offsets(&mut fast));
+        world.appended();
+        world.acked();
+    }
+    assert!(slow.is_behind() && !fast.is_behind());
+    let expected: Vec<u64> = (10..10 + 2 * limits::LANE_DELIVERIES_MAX as u64).collect();
+    assert_eq!(got, expected);
+}

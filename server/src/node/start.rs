@@ -1,0 +1,256 @@
+//! Starting a node: lock and recover the log, bind the listeners, wire cores and shards, start the endpoints.
+//!
+//! What can fail for reasons outside (folder, lock, port) is done first, so that a failed start leaves nothing behind.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use connectors::hub::{self, LogOptions};
+use connectors::http::HttpStats;
+use connectors::intake::Intake;
+use engine::lane::Heads;
+use engine::limits;
+use engine::mesh::{Ack, Submitted};
+use engine::ring::{Bell, Consumer, Producer, ring};
+use engine::route::EndpointId;
+use engine::shard::{Command, Shard, ShardStats, Wiring};
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::core::{self, CoreSetup, Stage};
+use super::cursors::CursorKeeper;
+use super::switchboard::Switchboard;
+use super::{RunningNode, Shared, snapshot, tables};
+use crate::api::{self, ApiState};
+use crate::config::NodeConfig;
+use crate::state::{State, StateError};
+
+/// Control commands that wait for a shard.
+const COMMANDS_MAX: usize = 64;
+
+/// Why the node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("cannot create the data folder {path}: {error}; choose another with --data-dir")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] hub::OpenError),
+    /// Definitions and cursors cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {addr}: {error}; choose another with --http-listen (port 0 lets the system choose)")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Routes and endpoints do not fit together; `anabranch check` says more.
+    #[error(transparent)]
+    Table(#[from] tables::TableError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// One ring from every core to every shard, and one back.
+struct Mesh {
+    to_shards: Vec<Vec<Producer<Submitted>>>,
+    inlets: Vec<Vec<Consumer<Submitted>>>,
+    acks: Vec<Vec<Producer<Ack>>>,
+    from_shards: Vec<Vec<Consumer<Ack>>>,
+}
+
+impl Mesh {
+    fn new(cores: usize, core_bells: &[Bell], shard_bells: &[Bell]) -> Self {
+        let mut mesh = Self {
+            to_shards: (0..cores).map(|_| Vec::new()).collect(),
+            inlets: (0..cores).map(|_| Vec::new()).collect(),
+            acks: (0..cores).map(|_| Vec::new()).collect(),
+            from_shards: (0..cores).map(|_| Vec::new()).collect(),
+        };
+        for core in 0..cores {
+            for shard in 0..cores {
+                let (to, from) = ring(limits::MESH_BATCHES_MAX, &shard_bells[shard]);
+                mesh.to_shards[core].push(to);
+                mesh.inlets[shard].push(from);
+                let (to, from) = ring(limits::ACKS_MAX, &core_bells[core]);
+                mesh.acks[shard].push(to);
+                mesh.from_shards[core].push(from);
+            }
+        }
+        mesh
+    }
+}
+
+/// Starts the node. Blocks until it is ready, or says why it is not.
+pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
+    let data_dir = config.node.data_dir.clone();
+    std::fs::create_dir_all(&data_dir).map_err(|error| StartError::DataDir { path: data_dir.clone(), error })?;
+    let partitions = config.node.partitions;
+    let log_options = LogOptions {
+        dir: data_dir.join("log"),
+        partitions,
+        segment_bytes_max: config.log.segment_bytes_max,
+        retention_bytes_max: config.log.retention_bytes_max,
+        retention_age_s_max: config.log.retention_age_s_max,
+    };
+    let (mut log, recovered) = hub::open(&log_options)?;
+    let state = Arc::new(State::open(&data_dir.join("state.redb"))?);
+    let cpus = core::cpus();
+    let cores = match config.node.shards {
+        0 => cpus.len(),
+        shards => shards as usize,
+    }
+    .clamp(1, partitions as usize);
+    let (http_addr, listeners) = listen(config.http.listen, cores)?;
+
+    let ids: HashMap<String, EndpointId> = config
+        .endpoints
+        .iter()
+        .enumerate()
+        .map(|(number, endpoint)| (endpoint.name.clone(), number as EndpointId))
+        .collect();
+    let table = Arc::new(tables::build(&config, 1, &ids, ids.len())?);
+    let core_bells: Vec<Bell> = (0..cores).map(|_| Bell::default()).collect();
+    let shard_bells: Vec<Bell> = (0..cores).map(|_| Bell::default()).collect();
+    let mut mesh = Mesh::new(cores, &core_bells, &shard_bells);
+    let heads = Heads::new(&recovered.next_offsets);
+    let shard_stats: Vec<Arc<ShardStats>> = (0..cores).map(|_| Arc::default()).collect();
+    let http_stats: Vec<Arc<HttpStats>> = (0..cores).map(|_| Arc::default()).collect();
+    let committed = Arc::new(Notify::new());
+
+    let mut commands = Vec::with_capacity(cores);
+    let mut shards = Vec::with_capacity(cores);
+    for number in 0..cores {
+        let writer = log.shard_writer(number as u32, &shard_bells[number])?;
+        let (command_to, command_from) = ring::<Command>(COMMANDS_MAX, &shard_bells[number]);
+        commands.push(command_to);
+        let wiring = Wiring {
+            shard: number as u32,
+            shards: cores as u32,
+            inlets: std::mem::take(&mut mesh.inlets[number]),
+            acks: std::mem::take(&mut mesh.acks[number]),
+            appends: writer.appends,
+            log_events: writer.events,
+            commands: command_from,
+            heads: heads.clone(),
+            stats: shard_stats[number].clone(),
+        };
+        shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
+    }
+    let switchboard =
+        Arc::new(Switchboard::new(commands, shard_bells.clone(), Arc::new(ArcSwap::new(table)), partitions));
+    let shared = Arc::new(Shared {
+        switchboard,
+        reader: log.reader(),
+        heads,
+        log_stats: log.stats(),
+        shard_stats,
+        http_stats: http_stats.clone(),
+        endpoints: std::sync::RwLock::new(BTreeMap::new()),
+        state,
+        ready: Arc::new(AtomicBool::new(false)),
+        started: std::time::Instant::now(),
+    });
+    let router = api::router(ApiState {
+        reader: log.reader(),
+        committed: committed.clone(),
+        metrics: {
+            let shared = shared.clone();
+            Arc::new(move || crate::metrics::render(&snapshot::take(&shared)))
+        },
+        ready: shared.ready.clone(),
+    });
+
+    let (stage, stage_of_cores) = watch::channel(Stage::Run);
+    let (finished_sender, finished) = mpsc::unbounded_channel();
+    let mut core_tasks = Vec::with_capacity(cores);
+    let mut threads = Vec::with_capacity(cores);
+    let parts = shards.into_iter().zip(listeners).zip(mesh.to_shards.into_iter().zip(mesh.from_shards)).enumerate();
+    for (number, ((shard, listener), (to_shards, from_shards))) in parts {
+        let (tasks_sender, tasks) = mpsc::unbounded_channel();
+        core_tasks.push(tasks_sender);
+        let bell = core_bells[number].clone();
+        let http = super::sinks::HttpServing {
+            listener,
+            config: config.http.clone(),
+            router: router.clone(),
+            stats: http_stats[number].clone(),
+            stage: stage_of_cores.clone(),
+        };
+        let setup = CoreSetup {
+            core: number,
+            cpu: (cores <= cpus.len()).then(|| cpus[number]),
+            intake: Box::new(move || Intake::new(number as u16, partitions, to_shards, from_shards, bell)),
+            shard,
+            shard_bell: shard_bells[number].clone(),
+            committed: committed.clone(),
+            listener: Box::new(move |intake| Box::pin(http.run(intake))),
+            tasks,
+            stage: stage_of_cores.clone(),
+            finished: finished_sender.clone(),
+        };
+        let thread = std::thread::Builder::new().name(format!("core-{number}")).spawn(move || {
+            if let Err(error) = core::run(setup) {
+                tracing::error!(core = number, %error, "the core's runtime cannot be started");
+            }
+        });
+        threads.push(thread.map_err(StartError::Thread)?);
+    }
+    let cursor_keeper = CursorKeeper::start(shared.clone()).map_err(StartError::Thread)?;
+    let node = RunningNode {
+        config,
+        http_addr,
+        log,
+        shared,
+        cores: threads,
+        core_tasks,
+        stage,
+        finished,
+        cursor_keeper,
+        ids,
+        table_version: 1,
+    };
+    node.start_endpoints()?;
+    node.shared.ready.store(true, Ordering::Release);
+    Ok(node)
+}
+
+/// One listening socket per core on the same address; the system spreads connections over them.
+///
+/// `SO_REUSEPORT` lets any process of the same user join silently, so the address is first bound without it: that fails if
+/// somebody else has it.
+fn listen(addr: SocketAddr, cores: usize) -> Result<(SocketAddr, Vec<TcpListener>), StartError> {
+    let fail = |error| StartError::Listen { addr, error };
+    let probe = bind(addr, false).map_err(fail)?;
+    let addr = probe.local_addr().map_err(fail)?;
+    drop(probe);
+    let listeners = (0..cores).map(|_| bind(addr, true)).collect::<Result<_, _>>().map_err(fail)?;
+    Ok((addr, listeners))
+}
+
+fn bind(addr: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // A node that starts again must get its port while old connections are still in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(if shared { 1024 } else { 1 })?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

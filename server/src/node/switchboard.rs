@@ -1,0 +1,91 @@
+//! The node's hold on its shards: installs route tables and lanes, each between two batches of each shard.
+//!
+//! What always holds: all shards get the same commands in the same order, because one lock covers each change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use engine::lane::{LaneSender, lane};
+use engine::ring::{Bell, Producer};
+use engine::route::{EndpointId, RouteTable};
+use engine::shard::Command;
+use tokio::sync::Mutex;
+
+use super::feeder::ShardLane;
+
+/// Waiting for a shard to take its commands; it does so with every step.
+const COMMAND_RETRY: Duration = Duration::from_micros(200);
+
+/// See the module.
+pub struct Switchboard {
+    commands: Mutex<Vec<Producer<Command>>>,
+    shard_bells: Vec<Bell>,
+    table: Arc<ArcSwap<RouteTable>>,
+    partitions: u32,
+}
+
+impl Switchboard {
+    /// `commands[s]` leads to shard `s`, which `shard_bells[s]` wakes.
+    pub fn new(
+        commands: Vec<Producer<Command>>,
+        shard_bells: Vec<Bell>,
+        table: Arc<ArcSwap<RouteTable>>,
+        partitions: u32,
+    ) -> Self {
+        assert_eq!(commands.len(), shard_bells.len());
+        Self { commands: Mutex::new(commands), shard_bells, table, partitions }
+    }
+
+    /// The table in force, for those who replay the log.
+    pub fn table(&self) -> &Arc<ArcSwap<RouteTable>> {
+        &self.table
+    }
+
+    /// Puts a new table in force.
+    pub async fn install(&self, table: Arc<RouteTable>) {
+        self.send(Some(table), |_| Vec::new()).await;
+    }
+
+    /// Gives the endpoint new lanes; those it had are cut.
+    pub async fn connect(&self, endpoint: EndpointId, bell: &Bell) -> Vec<ShardLane> {
+        let shards = self.shard_bells.len() as u32;
+        let mut receivers = Vec::with_capacity(self.shard_bells.len());
+        self.send(None, |shard| {
+            let (sender, receiver) = lane(bell, &self.shard_bells[shard]);
+            let partitions = (shard as u32..self.partitions).step_by(shards as usize).collect();
+            receivers.push(ShardLane::new(receiver, partitions));
+            vec![(endpoint, Some(sender))]
+        })
+        .await;
+        receivers
+    }
+
+    /// Cuts the endpoint's lanes.
+    pub async fn disconnect(&self, endpoint: EndpointId) {
+        self.send(None, |_| vec![(endpoint, None)]).await;
+    }
+
+    async fn send(
+        &self,
+        table: Option<Arc<RouteTable>>,
+        mut lanes: impl FnMut(usize) -> Vec<(EndpointId, Option<LaneSender>)>,
+    ) {
+        let mut commands = self.commands.lock().await;
+        if let Some(table) = table {
+            self.table.store(table);
+        }
+        let table = self.table.load_full();
+        for (shard, producer) in commands.iter_mut().enumerate() {
+            let mut command = Command::Install { table: table.clone(), lanes: lanes(shard) };
+            while let Err(back) = producer.push(command) {
+                if producer.is_abandoned() {
+                    break;
+                }
+                command = back;
+                // Not by blocking: the shard may live on this very thread.
+                tokio::time::sleep(COMMAND_RETRY).await;
+            }
+        }
+    }
+}

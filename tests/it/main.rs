@@ -1,0 +1,9 @@
+//! Everything that is true across crates, in one test binary.
+//!
+//! `tidy` and `layers` read the sources and hold the rules of `docs/style.md` and `docs/architecture.md`. The rest starts the
+//! real binary. What always holds: no test needs another to have run, a fixed port or a pause of a fixed length; every process
+//! that a test starts ends with it.
+
+mod layers;
+mod sources;
+mod tidy;
