@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::expected::{ALERT_FILTER, ALL_FILTER, CRITICAL_FILTER};
-use crate::config::{self, NodeConfig};
-use crate::node::{self, RunningNode};
 
 /// The route and endpoint of the alerts.
 pub const ALERTS: &str = "alerts";
@@ -56,8 +54,6 @@ pub struct Look {
     pub endpoints: Vec<EndpointLook>,
 }
 
-/// The node of a demo.
-pub struct DemoNode(RunningNode);
 
 /// The demo's configuration as a person would write it.
 pub fn configuration(places: &Places, webhook_url: &str) -> String {
@@ -103,4 +99,3 @@ endpoint = "{LIVE}"
         live = quoted(&places.live),
     )
 }
-PENDING

@@ -71,22 +71,24 @@ pub struct EndpointFigures {
 }
 
 /// Rates between two looks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meter {
     last: Vec<u64>,
 }
 
 impl Meter {
-    /// `values` per second since the look before, which was `seconds` ago; zeros at the first look.
+    /// For `figures` counters that stand at 0.
+    pub fn new(figures: usize) -> Self {
+        Self { last: vec![0; figures] }
+    }
+
+    /// `values` per second since the look before, which was `seconds` ago.
     pub fn rates(&mut self, values: &[u64], seconds: f64) -> Vec<f64> {
-        let rates = values
-            .iter()
-            .enumerate()
-            .map(|(at, &value)| match self.last.get(at) {
-                Some(&before) if seconds > 0.0 => value.saturating_sub(before) as f64 / seconds,
-                _ => 0.0,
-            })
-            .collect();
+        let per_s = |(&value, &before): (&u64, &u64)| match seconds > 0.0 {
+            true => value.saturating_sub(before) as f64 / seconds,
+            false => 0.0,
+        };
+        let rates = values.iter().zip(&self.last).map(per_s).collect();
         self.last.clear();
         self.last.extend_from_slice(values);
         rates

@@ -8,6 +8,7 @@ use loadgen::client::http::{self, HttpError, HttpOutcome, HttpPlan, TargetError}
 use loadgen::histogram::Quantiles;
 use loadgen::pace::Pace;
 use loadgen::receiver::{Mode, Receiver};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use super::DemoArgs;
@@ -27,6 +28,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a batch without a receipt is tried again: nobody restarts the demo's node.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
+/// Figures whose rates are shown: acknowledged events, and what each of three endpoints matched.
+const FIGURES: usize = 4;
+
 /// Why a demo could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -36,8 +40,8 @@ pub enum DemoError {
     /// The webhook receiver.
     #[error("cannot start the webhook receiver: {0}")]
     Receiver(std::io::Error),
-    /// A runtime or a thread.
-    #[error("cannot start a thread: {0}")]
+    /// A runtime, a thread or a signal handler.
+    #[error("cannot start a thread or listen for Ctrl-C: {0}")]
     Runtime(std::io::Error),
     /// The node.
     #[error(transparent)]
@@ -96,6 +100,7 @@ pub struct Session<'a> {
     started: Instant,
     looked: Instant,
     meter: Meter,
+    interrupts: Signal,
 }
 
 impl<'a> Session<'a> {
@@ -116,7 +121,8 @@ impl<'a> Session<'a> {
             progress: Arc::default(),
             started: Instant::now(),
             looked: Instant::now(),
-            meter: Meter::default(),
+            meter: Meter::new(FIGURES),
+            interrupts: signal(SignalKind::interrupt()).map_err(DemoError::Runtime)?,
         })
     }
 
@@ -154,8 +160,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 outcome = &mut outcome => return Ok(outcome.map_err(|_| DemoError::FleetGone)??),
                 () = &mut end, if !*stop.borrow() => { stop.send_replace(true); }
-                // Without signals the system's default ends the demo.
-                Ok(()) = tokio::signal::ctrl_c() => { stop.send_replace(true); }
+                Some(()) = self.interrupts.recv() => { stop.send_replace(true); }
                 _ = ticks.tick() => self.show(Phase::Sending)?,
             }
         }
@@ -177,6 +182,7 @@ impl<'a> Session<'a> {
         let (sender, outcome) = oneshot::channel();
         let (progress, observer) = (self.progress.clone(), self.expected.observer());
         self.started = Instant::now();
+        self.looked = self.started;
         let fleet = move || {
             // Whoever waited for it is gone only if the demo failed elsewhere, which it says itself.
             let _ = sender.send(runtime.block_on(http::run(plan, progress, stopped, Some(observer))));
@@ -193,7 +199,7 @@ impl<'a> Session<'a> {
         while !self.is_settled()? && began.elapsed() < DRAIN_MAX {
             tokio::select! {
                 _ = ticks.tick() => {}
-                Ok(()) = tokio::signal::ctrl_c() => return Ok(()),
+                Some(()) = self.interrupts.recv() => return Ok(()),
             }
             if shown.elapsed() >= self.screen.interval() {
                 shown = Instant::now();

@@ -211,9 +211,9 @@ fn the_tail_counts_whole_lines_and_keeps_the_last() {
 }
 
 #[test]
-fn a_meter_tells_rates_from_the_second_look_on() {
-    let mut meter = Meter::default();
-    assert_eq!(meter.rates(&[100, 5], 1.0), [0.0, 0.0]);
+fn a_meter_tells_rates_since_the_look_before() {
+    let mut meter = Meter::new(2);
+    assert_eq!(meter.rates(&[100, 5], 1.0), [100.0, 5.0]);
     assert_eq!(meter.rates(&[300, 5], 2.0), [100.0, 0.0]);
     assert_eq!(meter.rates(&[200, 9], 1.0), [0.0, 4.0], "a counter that falls is a restart, not a negative rate");
 }
