@@ -10,6 +10,6 @@ if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv" >&2
 fi
 if ! "$venv/bin/python" -c "import duckdb" 2>/dev/null; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wanted" >&2
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 "$wanted" >&2
 fi
 echo "$venv"

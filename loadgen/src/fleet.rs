@@ -71,6 +71,22 @@ pub fn readings(seed: u64, device: u32) -> impl Iterator<Item = Emitted> {
     std::iter::repeat_with(move || fleet.skip_event())
 }
 
+/// Says of each event of each device, asked in order from a device's event 0 on, whether it matches: for
+/// [`Ledger::verifier_of`](crate::ledger::Ledger::verifier_of).
+pub fn matching(seed: u64, matches: impl Fn(&Emitted) -> bool) -> impl FnMut(u32, u32) -> bool {
+    let mut current: Option<(u32, Box<dyn Iterator<Item = Emitted>>)> = None;
+    move |device, seq| {
+        let readings = match &mut current {
+            Some((of, readings)) if *of == device && seq > 0 => readings,
+            _ => &mut current.insert((device, Box::new(readings(seed, device)))).1,
+        };
+        readings.next().is_some_and(|emitted| {
+            assert_eq!((emitted.device, emitted.seq), (device, seq), "a device's events are asked for in order");
+            matches(&emitted)
+        })
+    }
+}
+
 impl Fleet {
     /// The devices `range` of the fleet that `seed` makes, before their first event.
     pub fn new(seed: u64, range: Range<u32>) -> Self {

@@ -168,3 +168,19 @@ fn a_devices_readings_are_those_that_the_fleet_sends() {
         assert_eq!(readings[emitted.device as usize].next(), Some(emitted));
     }
 }
+
+#[test]
+fn what_should_match_is_found_again_from_the_seed_alone() {
+    let mut fleet = Fleet::new(21, 10..20);
+    let sent: Vec<_> = (0..500).map(|_| fleet.skip_event()).collect();
+    let mut matches = matching(21, |emitted| emitted.temp_centi > 2_500);
+    let mut found = 0;
+    for device in 10..20 {
+        for emitted in sent.iter().filter(|emitted| emitted.device == device) {
+            let expected = emitted.temp_centi > 2_500;
+            assert_eq!(matches(device, emitted.seq), expected);
+            found += u32::from(expected);
+        }
+    }
+    assert!((1..500).contains(&found));
+}
