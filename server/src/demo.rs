@@ -74,7 +74,8 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 
 fn demo(args: &DemoArgs) -> Result<bool, session::DemoError> {
     let folder = Folder::prepare(args.data_dir.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(session::DemoError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(session::DemoError::Runtime)?;
     let ended = runtime.block_on(async { Session::start(args, &folder)?.run().await })?;
     let passed = ended.tally.discrepancies().is_empty();
     print!("{}", summary(&ended));

@@ -68,6 +68,7 @@ impl Folder {
         for (path, removed) in [
             (&self.places.data, fs::remove_dir_all(&self.places.data)),
             (&self.places.live, fs::remove_file(&self.places.live)),
+            (&self.places.config, fs::remove_file(&self.places.config)),
         ] {
             match removed {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -229,10 +229,13 @@ impl<'a> Session<'a> {
         let (look, fleet) = (self.look(), self.progress.look());
         let since = self.looked.elapsed().as_secs_f64();
         self.looked = Instant::now();
-        let counts: Vec<u64> =
-            [fleet.acknowledged_events].into_iter().chain(look.endpoints.iter().map(|endpoint| endpoint.matched)).collect();
+        let counts: Vec<u64> = [fleet.acknowledged_events]
+            .into_iter()
+            .chain(look.endpoints.iter().map(|endpoint| endpoint.matched))
+            .collect();
         let rates = self.meter.rates(&counts, since);
-        let words = [(ALERTS, "webhook", ALERT_FILTER), (TELEMETRY, "parquet", ALL_FILTER), (LIVE, "tail", CRITICAL_FILTER)];
+        let words =
+            [(ALERTS, "webhook", ALERT_FILTER), (TELEMETRY, "parquet", ALL_FILTER), (LIVE, "tail", CRITICAL_FILTER)];
         let endpoints = words.into_iter().zip(&look.endpoints).zip(&rates[1..]);
         self.screen.show(&DemoFrame {
             phase,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use loadgen::fleet::{Fleet, Status};
 
+use super::adapter::{Places, configuration};
 use super::expected::Expected;
+use super::folder::Folder;
 use super::frame::{DemoFrame, EndpointFigures, IntakeFigures, Meter, Phase};
 use super::tail::Tail;
 use super::verdict::{EndpointTally, Tally};
@@ -249,4 +251,39 @@ fn write_parquet(path: &std::path::Path, rows: i64) {
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
+}
+
+#[test]
+fn the_demos_configuration_is_toml_whatever_its_folder_is_called() {
+    let places = Places::within(std::path::Path::new("/tmp/a \"b\" \\ c"));
+    let text = configuration(&places, "http://127.0.0.1:9/events");
+    let config: toml::Table = toml::from_str(&text).unwrap();
+    assert_eq!(config["node"]["data_dir"].as_str(), places.data.to_str());
+    assert_eq!(config["endpoints"]["alerts"]["url"].as_str(), Some("http://127.0.0.1:9/events"));
+    assert_eq!(config["routes"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_folder_that_holds_something_is_refused_and_a_given_one_is_kept() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("new");
+    let folder = Folder::prepare(Some(&path)).unwrap();
+    std::fs::write(&folder.places().live, "x").unwrap();
+    folder.clean(false);
+    assert!(folder.places().live.exists());
+    let error = Folder::prepare(Some(&path)).unwrap_err().to_string();
+    assert!(error.contains("is not empty"), "{error}");
+}
+
+#[test]
+fn of_a_temporary_folder_the_parquet_files_stay() {
+    let folder = Folder::prepare(None).unwrap();
+    std::fs::create_dir(&folder.places().parquet).unwrap();
+    std::fs::create_dir(&folder.places().data).unwrap();
+    std::fs::write(&folder.places().live, "x").unwrap();
+    folder.clean(true);
+    assert!(folder.places().data.exists());
+    folder.clean(false);
+    assert!(folder.places().parquet.exists() && !folder.places().data.exists() && !folder.places().live.exists());
+    std::fs::remove_dir_all(folder.path()).unwrap();
 }
