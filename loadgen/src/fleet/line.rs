@@ -13,7 +13,11 @@ const SITE_AT: usize = 83;
 /// Times of sixteen digits: 2001 to 2286. JSON allows no leading zeros.
 const TS_US: std::ops::RangeInclusive<u64> = 1_000_000_000_000_000..=9_999_999_999_999_999;
 
-pub(super) const CLOUD_EVENT_HEAD: &[u8] = br#"{"specversion":"1.0","id":"dev-000000000-0000000000","source":"/fleet","type":"telemetry","subject":"dev-000000000","partitionkey":"dev-000000000","datacontenttype":"application/json","data":"#;
+pub(super) const CLOUD_EVENT_HEAD: &[u8] = concat!(
+    r#"{"specversion":"1.0","id":"dev-000000000-0000000000","source":"/fleet","type":"telemetry","#,
+    r#""subject":"dev-000000000","partitionkey":"dev-000000000","datacontenttype":"application/json","data":"#
+)
+.as_bytes();
 const CLOUD_EVENT_ID_AT: usize = 31;
 const CLOUD_EVENT_SEQ_AT: usize = 41;
 const CLOUD_EVENT_SUBJECT_AT: usize = 105;
