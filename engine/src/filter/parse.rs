@@ -199,7 +199,9 @@ impl<'t> Parser<'t, '_> {
     fn close(&mut self, open: Span) {
         while !self.eat(Symbol::Close) {
             if *self.peek() == Token::End {
-                // What was no token may well have been the parenthesis.
+                if self.too_deep {
+                    return;
+                }
                 let problem = match self.dialect {
                     Dialect::IotHub => Diagnostic::error(open, "Syntax error: missing closing ')'"),
                     _ => Diagnostic::error(open, "this `(` is never closed"),
