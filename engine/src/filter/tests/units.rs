@@ -87,7 +87,7 @@ fn a_joined_text_is_bounded() {
     let event: super::event::Description =
         serde_json::from_str(&format!(r#"{{"body":{{"x":"{}"}}}}"#, "y".repeat(100_000))).expect("an event");
     let case = super::event::Case::new(&event);
-    let text = format!("length({}) > 0", vec!["x"; 12].join(" || "));
+    let text = format!("length({}) > 0", ["x"; 12].join(" || "));
     let (filter, _) = compile(&text).expect("a filter");
     assert_eq!(case.with(Dialect::Anabranch, |event, body| filter.eval(event, body)), Truth::Undefined);
     let (filter, _) = compile("length(x || x) = 200000").expect("a filter");
