@@ -128,3 +128,32 @@ fn reading_the_data_is_known_beforehand() {
         assert_eq!(filter.reads_body(), reads, "{text}");
     }
 }
+
+#[test]
+fn the_manuals_examples_compile() {
+    let manual = include_str!("../../../docs/filters.md");
+    let sections = [
+        ("### Examples\n", Dialect::Anabranch, 8),
+        ("\nExamples: `level", Dialect::IotHub, 4),
+        ("\nExamples: `type", Dialect::DigitalTwins, 3),
+    ];
+    for (start, dialect, expected) in sections {
+        let at = manual.find(start).expect(start);
+        let section = manual[at..].split("\n## ").next().unwrap_or_default();
+        let paragraph = if dialect == Dialect::Anabranch {
+            section
+                .lines()
+                .filter(|line| line.starts_with("| `"))
+                .map(|line| line.split(" | ").next().unwrap_or_default())
+                .collect()
+        } else {
+            section.trim_start().split("\n\n").next().unwrap_or_default().replace('\n', " ")
+        };
+        let examples: Vec<&str> = paragraph.split('`').skip(1).step_by(2).collect();
+        assert_eq!(examples.len(), expected, "{examples:?}");
+        for text in examples {
+            let result = Filter::compile(text, dialect, &CompileOptions::default());
+            assert!(result.is_ok_and(|(_, warnings)| warnings.is_empty()), "{dialect}: {text}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ fn draw(text: &str, problems: &[Diagnostic]) -> String {
         let carets =
             if end.line == start.line { end.column - start.column } else { line.chars().count() + 1 - start.column };
         let label = problem.label.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "  | {line}");
+        let _ = writeln!(out, "{}", format!("  | {line}").trim_end());
         let _ = writeln!(
             out,
             "{}",
