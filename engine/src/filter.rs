@@ -1,11 +1,11 @@
 //! The filter language: text in, "does this event match" out. One compiler, three dialects, one plan, three-valued logic.
 //!
-//! The way of a filter: [`lex`] (where a name ends) → [`parse`] (what belongs together) → [`check`] with [`resolve`] (what names
-//! mean, which types fit) → [`plan`], which [`eval`] interprets. `docs/filters.md` describes the language for its users.
+//! The way of a filter: `lex` (where a name ends) → `parse` (what belongs together) → `check` with `resolve` (what names
+//! mean, which types fit) → `plan`, which `eval` interprets. `docs/filters.md` describes the language for its users.
 //!
 //! What always holds:
 //! - **Compiling is total.** Any text gives a filter or a list of problems with their places; it never panics and its cost is
-//!   bounded by [`limits`](crate::limits).
+//!   bounded by [`limits`].
 //! - **Evaluating cannot fail.** What makes no sense for an event is undefined, and only true routes.
 //! - **Static names.** What a name refers to depends on the text alone, never on what an event happens to carry.
 //! - **No memory per event**, but for functions that put strings together.

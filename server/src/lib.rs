@@ -1,1 +1,4 @@
 //! placeholder
+
+pub mod explain;
+pub mod render;
