@@ -9,3 +9,4 @@ pub mod intake;
 pub mod sink;
 pub mod webhook;
 pub mod hub;
+pub mod http;
