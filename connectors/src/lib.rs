@@ -8,3 +8,4 @@ pub mod config;
 pub mod intake;
 pub mod sink;
 pub mod webhook;
+pub mod hub;

@@ -13,12 +13,14 @@
 //! `{partition}-{offset}`, `source` is [`DEFAULT_SOURCE`], `type` is [`DEFAULT_TYPE`], `time` is the time of acceptance, and
 //! data without a content type is JSON in UTF-8, unless the event came by the IoT Hub profile, where no content type means none.
 
+mod source;
 mod view;
 mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
+pub use source::Source;
 pub use view::{Event, Headers, Property};
 pub use vocabulary::{
     APP_PREFIX, CE_PREFIX, CONTENT_ENCODING, CONTENT_TYPE, DEFAULT_SOURCE, DEFAULT_TYPE, DEVICE_ID, MESSAGE_SOURCE,

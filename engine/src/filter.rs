@@ -1,11 +1,11 @@
 //! The filter language: text in, "does this event match" out. One compiler, three dialects, one plan, three-valued logic.
 //!
-//! The way of a filter: [`lex`] (where a name ends) → [`parse`] (what belongs together) → [`check`] with [`resolve`] (what names
-//! mean, which types fit) → [`plan`], which [`eval`] interprets. `docs/filters.md` describes the language for its users.
+//! The way of a filter: `lex` (where a name ends) → `parse` (what belongs together) → `check` with `resolve` (what names
+//! mean, which types fit) → `plan`, which `eval` interprets. `docs/filters.md` describes the language for its users.
 //!
 //! What always holds:
 //! - **Compiling is total.** Any text gives a filter or a list of problems with their places; it never panics and its cost is
-//!   bounded by [`limits`](crate::limits).
+//!   bounded by [`limits`].
 //! - **Evaluating cannot fail.** What makes no sense for an event is undefined, and only true routes.
 //! - **Static names.** What a name refers to depends on the text alone, never on what an event happens to carry.
 //! - **No memory per event**, but for functions that put strings together.
@@ -30,6 +30,7 @@ mod tests;
 
 use std::fmt;
 
+pub use crate::event::Source;
 pub use diagnostic::{Diagnostic, LineColumn, Severity, Span, Suggestion};
 pub use eval::{body_readable, body_text};
 pub use functions::{Function, Param, SIGNATURES, Signature};
@@ -89,57 +90,6 @@ impl Dialect {
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// What kind of events a route is for (sheet `iothub-and-twins.md` 1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// Telemetry, and every event that names no source.
-    #[default]
-    DeviceMessages,
-    /// Changes of device twins.
-    TwinChangeEvents,
-    /// Devices created and deleted.
-    DeviceLifecycleEvents,
-    /// Progress of jobs on devices.
-    DeviceJobLifecycleEvents,
-    /// Changes of digital twins; their routes apply no filter.
-    DigitalTwinChangeEvents,
-    /// Devices connecting and disconnecting.
-    DeviceConnectionStateEvents,
-    /// Traffic of the preview MQTT broker.
-    MqttBrokerMessages,
-}
-
-impl Source {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::DeviceMessages,
-        Self::TwinChangeEvents,
-        Self::DeviceLifecycleEvents,
-        Self::DeviceJobLifecycleEvents,
-        Self::DigitalTwinChangeEvents,
-        Self::DeviceConnectionStateEvents,
-        Self::MqttBrokerMessages,
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DeviceMessages => "DeviceMessages",
-            Self::TwinChangeEvents => "TwinChangeEvents",
-            Self::DeviceLifecycleEvents => "DeviceLifecycleEvents",
-            Self::DeviceJobLifecycleEvents => "DeviceJobLifecycleEvents",
-            Self::DigitalTwinChangeEvents => "DigitalTwinChangeEvents",
-            Self::DeviceConnectionStateEvents => "DeviceConnectionStateEvents",
-            Self::MqttBrokerMessages => "MqttBrokerMessages",
-        }
-    }
-
-    /// The source of that name, in any case.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.name().eq_ignore_ascii_case(name))
     }
 }
 

@@ -6,7 +6,6 @@
 //! oracle of every faster one.
 
 mod matcher;
-mod source;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +13,8 @@ mod tests;
 use std::sync::Arc;
 
 pub use matcher::Matcher;
-pub use source::Source;
 
+pub use crate::event::Source;
 use crate::filter::Filter;
 use crate::lane::Enrichment;
 use crate::limits;
@@ -42,7 +41,7 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     /// More than [`limits::ROUTES_MAX`].
-    #[error("{0} routes are more than {}", limits::ROUTES_MAX)]
+    #[error("{0} routes are more than {max}", max = limits::ROUTES_MAX)]
     TooManyRoutes(usize),
     /// A route or the fallback names an endpoint that the table does not have.
     #[error("route '{route}' leads to endpoint number {endpoint}, which is not there")]

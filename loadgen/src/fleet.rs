@@ -6,6 +6,7 @@
 
 mod device;
 mod line;
+mod read_back;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use device::{Device, Traits};
 use line::Line;
 
 pub use device::Status;
+pub use read_back::{ReadBack, read_back};
 
 /// Most devices of a fleet: ids have nine digits.
 pub const DEVICES_MAX: u32 = 1_000_000_000;
@@ -63,6 +65,28 @@ pub fn share(devices: u32, part: u32, parts: u32) -> Range<u32> {
     edge(part)..edge(part + 1)
 }
 
+/// All that one device will ever report, in order: what a filter should have matched is counted from this.
+pub fn readings(seed: u64, device: u32) -> impl Iterator<Item = Emitted> {
+    let mut fleet = Fleet::new(seed, device..device + 1);
+    std::iter::repeat_with(move || fleet.skip_event())
+}
+
+/// Says of each event of each device, asked in order from a device's event 0 on, whether it matches: for
+/// [`Ledger::verifier_of`](crate::ledger::Ledger::verifier_of).
+pub fn matching(seed: u64, matches: impl Fn(&Emitted) -> bool) -> impl FnMut(u32, u32) -> bool {
+    let mut current: Option<(u32, Box<dyn Iterator<Item = Emitted>>)> = None;
+    move |device, seq| {
+        let readings = match &mut current {
+            Some((of, readings)) if *of == device && seq > 0 => readings,
+            _ => &mut current.insert((device, Box::new(readings(seed, device)))).1,
+        };
+        readings.next().is_some_and(|emitted| {
+            assert_eq!((emitted.device, emitted.seq), (device, seq), "a device's events are asked for in order");
+            matches(&emitted)
+        })
+    }
+}
+
 impl Fleet {
     /// The devices `range` of the fleet that `seed` makes, before their first event.
     pub fn new(seed: u64, range: Range<u32>) -> Self {
@@ -87,10 +111,9 @@ impl Fleet {
         let (index, number) = self.turn();
         let traits = Traits::new(self.seed, number);
         let device = &mut self.devices[index];
-        let seq = device.seq;
-        device.step(self.seed, number, &traits);
-        out.extend_from_slice(self.line.write(number, seq, ts_us, device, &traits));
-        Emitted { device: number, seq, temp_centi: device.temp_centi, status: device.status() }
+        let emitted = device.step(self.seed, number, &traits);
+        out.extend_from_slice(self.line.write(&emitted, ts_us, device, &traits));
+        emitted
     }
 
     /// Appends the next event as a CloudEvent in JSON (structured mode) to `out`.
@@ -106,13 +129,10 @@ impl Fleet {
     /// The next event without its bytes: to go over again what was sent.
     pub fn skip_event(&mut self) -> Emitted {
         let (index, number) = self.turn();
-        let traits = Traits::new(self.seed, number);
-        let device = &mut self.devices[index];
-        let seq = device.seq;
-        device.step(self.seed, number, &traits);
-        Emitted { device: number, seq, temp_centi: device.temp_centi, status: device.status() }
+        self.devices[index].step(self.seed, number, &Traits::new(self.seed, number))
     }
 
+    /// Whose turn it is: the device's place in this fleet, and its number.
     fn turn(&mut self) -> (usize, u32) {
         let index = self.next;
         self.next += self.stride;

@@ -145,7 +145,7 @@ impl Ledger {
     }
 
     /// As [`verifier`](Self::verifier) for a place that should hold only the events that `wanted` says yes to: asked once per
-    /// event sent, by (device, seq).
+    /// event sent, by (device, seq), device by device, each from its event 0 on.
     pub fn verifier_of(&self, wanted: impl FnMut(u32, u32) -> bool) -> Verifier<'_> {
         Verifier::new(self, Some(Box::new(wanted)))
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -75,13 +75,28 @@ impl Receiver {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener) })?;
         let mode = Arc::new(watch::Sender::new(mode));
         let arrivals = Arc::new(Mutex::new(Arrivals::default()));
         let (stop, stopped) = watch::channel(false);
-        let server = serve::serve(listener, mode.clone(), arrivals.clone(), stopped);
-        let thread = std::thread::Builder::new().name("receiver".into()).spawn(move || runtime.block_on(server))?;
+        let (told, tell) = (mode.clone(), arrivals.clone());
+        let (ready, started) = mpsc::channel();
+        // Its runtime lives and dies on its own thread: whoever starts a receiver may be inside another one.
+        let thread = std::thread::Builder::new().name("receiver".into()).spawn(move || {
+            let built = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+                let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener) })?;
+                Ok((runtime, listener))
+            });
+            match built {
+                Ok((runtime, listener)) => {
+                    if ready.send(Ok(())).is_ok() {
+                        runtime.block_on(serve::serve(listener, told, tell, stopped));
+                    }
+                }
+                // Its starter waits for this, unless it has been killed.
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+        started.recv().map_err(|_| io::Error::other("the receiver's thread ended before it listened"))??;
         Ok(Self { address, mode, arrivals, stop, thread: Some(thread) })
     }
 

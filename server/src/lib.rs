@@ -2,5 +2,7 @@
 
 pub mod api;
 pub mod dead_letters;
+pub mod explain;
 pub mod metrics;
+pub mod render;
 pub mod tail;

@@ -36,7 +36,7 @@ pub fn segment_numbers(shard_dir: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(shard_dir)? {
         let path = entry?.path();
-        let number = name(&path).strip_suffix(".log").and_then(|stem| stem.parse().ok());
+        let number = name(&path).strip_suffix(".log").and_then(|stem| stem.parse::<u64>().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();

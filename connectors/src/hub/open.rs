@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use engine::limits;
 use engine::log::{Entry, index, scan};
@@ -21,7 +22,9 @@ use super::{Log, LogOptions, LogStats, files};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the data in {path} is in use by another node ({holder}); stop that one, or give this one a folder of its own with --data-dir")]
+    #[error(
+        "the data in {path} is in use by another node ({holder}); stop that one, or give this one a folder of its own with --data-dir"
+    )]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -29,7 +32,9 @@ pub enum OpenError {
         holder: String,
     },
     /// It was created with another number of partitions.
-    #[error("the log in {path} was created with {created} partitions, the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}")]
+    #[error(
+        "the log in {path} was created with {created} partitions, the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}"
+    )]
     Partitions {
         /// The folder.
         path: PathBuf,
@@ -39,7 +44,9 @@ pub enum OpenError {
         wanted: u32,
     },
     /// The file that says how the log was made is not readable as such.
-    #[error("{path} is not the description of a log of this version; restore it, or move the folder away to begin a new log")]
+    #[error(
+        "{path} is not the description of a log of this version; restore it, or move the folder away to begin a new log"
+    )]
     Meta {
         /// The file.
         path: PathBuf,
@@ -104,12 +111,12 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("LOCK");
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io_error(&path))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    match lock_within(&file, LOCK_WAIT_MAX) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut holder = String::new();
             // Only for the message: whatever can be read.
-            let _ = file.by_ref().take(64).read_to_string(&mut holder);
+            let _ = Read::by_ref(&mut file).take(64).read_to_string(&mut holder);
             let holder = if holder.is_empty() { "unknown process".to_owned() } else { holder.trim().to_owned() };
             return Err(OpenError::InUse { path: dir.to_owned(), holder });
         }
@@ -122,6 +129,21 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     };
     say_who(&mut file).map_err(io_error(&path))?;
     Ok(file)
+}
+
+/// A node that was just killed, or a child that another thread is starting, may hold the lock for a moment longer.
+const LOCK_WAIT_MAX: Duration = Duration::from_millis(500);
+
+fn lock_within(file: &File, wait_max: Duration) -> rustix::io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < wait_max => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
 }
 
 /// The file holds `partitions = N`, one line, with the version of the format.
@@ -179,10 +201,9 @@ impl Recovery {
         let segment = Arc::new(Segment::finished(path.to_owned(), file));
         for (partition, entries) in super::segment::by_partition(&entries) {
             let Some(extents) = self.extents.get_mut(partition as usize) else {
-                self.recovered.damaged.push(format!(
-                    "{}: batches of partition {partition}, which the log does not have",
-                    path.display()
-                ));
+                self.recovered
+                    .damaged
+                    .push(format!("{}: batches of partition {partition}, which the log does not have", path.display()));
                 continue;
             };
             let first = entries.iter().map(|entry| entry.base_offset).min().unwrap_or(0);

@@ -28,7 +28,9 @@ pub enum ReadError {
         first_available: u64,
     },
     /// A batch is damaged on disk.
-    #[error("the batch at offset {offset} of partition {partition} is damaged in {path}: {reason}; offset {next} is the next whole one")]
+    #[error(
+        "the batch at offset {offset} of partition {partition} is damaged in {path}: {reason}; offset {next} is the next whole one"
+    )]
     Damaged {
         /// The partition.
         partition: u32,

@@ -77,18 +77,7 @@ impl Writer {
         std::fs::create_dir_all(&dir)?;
         files::sync_dir(&options.dir)?;
         let next_number = files::segment_numbers(&dir)?.last().map_or(0, |last| last + 1);
-        Ok(Self {
-            options,
-            dir,
-            catalog,
-            stats,
-            appends,
-            events,
-            bell,
-            active: None,
-            next_number,
-            failed: false,
-        })
+        Ok(Self { options, dir, catalog, stats, appends, events, bell, active: None, next_number, failed: false })
     }
 
     /// Works until the shard drops its end and everything in the ring is done.
@@ -222,7 +211,8 @@ impl Writer {
         if bytes_max == 0 && age_s_max == 0 {
             return;
         }
-        let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let now_ms =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         let oldest_ms = (age_s_max > 0).then(|| now_ms - 1000 * age_s_max as i64);
         // A partition whose last segment goes must still go on where it was after a restart.
         if let Err(error) = files::write_ends(&self.options.dir, &self.catalog.ends()) {

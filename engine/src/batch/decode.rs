@@ -3,8 +3,8 @@
 //! Foreign bytes: the largest allocation is [`limits::BATCH_ROWS_MAX`] row entries, and never more than the bytes could hold.
 
 use super::{
-    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_PARTITION, Batch, HEADER_BYTES, Row,
-    Span, crc32c, varint,
+    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_PARTITION, Batch,
+    HEADER_BYTES, Row, Span, crc32c, varint,
 };
 use crate::limits;
 

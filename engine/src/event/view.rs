@@ -94,11 +94,6 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Content encoding as sent; absent means UTF-8 where the data is text.
-    pub fn encoding(&self) -> Option<&'a str> {
-        self.header_text(super::CONTENT_ENCODING)
-    }
-
     /// A stored CloudEvents attribute or extension, `datacontenttype` included, or its default where that is a fixed text.
     /// `id` and `time` have defaults that depend on offset and timestamp: see [`id`](Self::id) and
     /// [`timestamp_ms`](Self::timestamp_ms).

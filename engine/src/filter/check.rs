@@ -24,7 +24,10 @@ pub(super) fn check(
         condition::digital_twins(&mut checker, root);
     }
     let expr = checker.expr(root);
-    condition::root(&mut checker, &expr);
+    // What is broken elsewhere is seldom what it would be when mended.
+    if !checker.problems.iter().any(|problem| problem.severity == super::Severity::Error) {
+        condition::root(&mut checker, &expr);
+    }
     expr
 }
 
@@ -44,7 +47,7 @@ impl Checker<'_> {
         self.problems.push(problem);
     }
 
-    fn text_of(&self, span: &Span) -> &str {
+    pub(super) fn text_of(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
@@ -123,6 +126,7 @@ impl Checker<'_> {
                     let reference = resolve::reference(self, name, &inner.span)?;
                     Some((ExprKind::Exists(reference), Type::Bool))
                 }
+                _ if self.dialect != Dialect::Anabranch => None,
                 NodeKind::Error => None,
                 _ => {
                     let problem = self
@@ -147,6 +151,10 @@ impl Checker<'_> {
     ) -> Option<(ExprKind, Type)> {
         let left = Box::new(self.expr(left));
         let right = Box::new(self.expr(right));
+        let refused = operands::is_refused(&left) || operands::is_refused(&right);
+        if refused && !matches!(op, BinaryOp::Compare(_)) {
+            return None;
+        }
         match op {
             BinaryOp::Compare(op) => {
                 let ok = self.comparable(op, &left, &right, span);
@@ -161,7 +169,7 @@ impl Checker<'_> {
                 ok.then_some((ExprKind::Join(left, right), Type::String))
             }
             BinaryOp::Coalesce => {
-                let ty = self.same_type(&left, &right, op_span)?;
+                let ty = self.same_type(&left, &right)?;
                 Some((ExprKind::Coalesce(left, right), ty))
             }
         }

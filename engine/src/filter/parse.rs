@@ -150,11 +150,10 @@ impl<'t> Parser<'t, '_> {
             Token::End => "the end".to_owned(),
             Token::String(_) => "a string".to_owned(),
             Token::Number(_) => "a number".to_owned(),
-            Token::Word(name) => format!("`{name}`"),
-            Token::Quoted(name) => format!("`` `{name}` ``"),
-            Token::System(name) => format!("`${name}`"),
-            Token::Keyword(keyword) => format!("`{}`", keyword_text(*keyword)),
-            Token::Symbol(symbol) => format!("`{}`", symbol_text(*symbol)),
+            Token::Word(_) | Token::Quoted(_) | Token::System(_) | Token::Keyword(_) | Token::Symbol(_) => {
+                let text = &self.text[self.peek_span()];
+                if text.contains('`') { text.to_owned() } else { format!("`{text}`") }
+            }
             Token::Invalid => "what is no token".to_owned(),
         }
     }
@@ -172,13 +171,24 @@ impl<'t> Parser<'t, '_> {
                         .help(format!(
                             "`{name}` is one name, because names may contain operator characters; put spaces around `{operator}`"
                         ))
-                        .suggest(span, format!("{operator} {operand}").trim_end().to_owned())
+                        .suggest(span.clone(), self.spaced(&span, format!("{operator} {operand}").trim_end()))
                 }
                 (Token::Number(number), _) if *number < 0.0 => problem
                     .help("`-` right before a digit belongs to the number; put spaces around the operator")
-                    .suggest(span, format!("- {}", number.abs())),
+                    .suggest(span.clone(), self.spaced(&span, &format!("- {}", number.abs()))),
+                (Token::Word(name), Dialect::IotHub)
+                    if ["in", "like", "between", "is"].iter().any(|word| name.eq_ignore_ascii_case(word)) =>
+                {
+                    problem.help(format!(
+                        "the IoT Hub language has no {}; use comparisons, or `dialect = \"anabranch\"`",
+                        name.to_uppercase()
+                    ))
+                }
                 (Token::Keyword(Keyword::Reserved), _) => problem.help("only the condition is written, without SELECT"),
                 (Token::Keyword(Keyword::Null), Dialect::Anabranch) => problem.help("write `IS NULL` or `IS NOT NULL`"),
+                (Token::String(_) | Token::Number(_), _) => {
+                    problem.help("an operator is missing between these two, for example `=`")
+                }
                 _ => problem.help("join two conditions with AND or OR"),
             };
             self.problems.push(problem);
@@ -195,11 +205,19 @@ impl<'t> Parser<'t, '_> {
         }
     }
 
+    /// A replacement for `span`, apart from what stands before it.
+    fn spaced(&self, span: &Span, replacement: &str) -> String {
+        let touches = self.text[..span.start].ends_with(|c: char| !c.is_whitespace());
+        format!("{}{replacement}", if touches { " " } else { "" })
+    }
+
     /// Reads up to and over the `)` that closes the `(` at `open`.
     fn close(&mut self, open: Span) {
         while !self.eat(Symbol::Close) {
             if *self.peek() == Token::End {
-                // What was no token may well have been the parenthesis.
+                if self.too_deep {
+                    return;
+                }
                 let problem = match self.dialect {
                     Dialect::IotHub => Diagnostic::error(open, "Syntax error: missing closing ')'"),
                     _ => Diagnostic::error(open, "this `(` is never closed"),
@@ -212,50 +230,5 @@ impl<'t> Parser<'t, '_> {
             let lost = self.error_node(self.peek_span());
             self.operators(lost, 0);
         }
-    }
-}
-
-fn keyword_text(keyword: Keyword) -> &'static str {
-    match keyword {
-        Keyword::True => "true",
-        Keyword::False => "false",
-        Keyword::Null => "null",
-        Keyword::Undefined => "undefined",
-        Keyword::And => "AND",
-        Keyword::Or => "OR",
-        Keyword::Not => "NOT",
-        Keyword::In => "IN",
-        Keyword::Between => "BETWEEN",
-        Keyword::Like => "LIKE",
-        Keyword::Escape => "ESCAPE",
-        Keyword::Is => "IS",
-        Keyword::Exists => "EXISTS",
-        Keyword::Reserved => "SELECT, FROM, WHERE or INTO",
-    }
-}
-
-fn symbol_text(symbol: Symbol) -> &'static str {
-    match symbol {
-        Symbol::Open => "(",
-        Symbol::Close => ")",
-        Symbol::OpenBracket => "[",
-        Symbol::CloseBracket => "]",
-        Symbol::OpenBrace => "{",
-        Symbol::CloseBrace => "}",
-        Symbol::Comma => ",",
-        Symbol::Dot => ".",
-        Symbol::Plus => "+",
-        Symbol::Minus => "-",
-        Symbol::Star => "*",
-        Symbol::Slash => "/",
-        Symbol::Percent => "%",
-        Symbol::Equal => "=",
-        Symbol::NotEqual => "!=",
-        Symbol::Less => "<",
-        Symbol::LessEqual => "<=",
-        Symbol::Greater => ">",
-        Symbol::GreaterEqual => ">=",
-        Symbol::Bars => "||",
-        Symbol::Coalesce => "??",
     }
 }

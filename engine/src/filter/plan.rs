@@ -1,7 +1,7 @@
 //! The plan: a filter with every name resolved, every type known, every pattern compiled. All dialects end here.
 //!
 //! Its shapes are open to inspection, because what evaluates filters fast (indexes, columns) is built from them. The plain
-//! interpreter in [`eval`](super::eval) is what they mean.
+//! interpreter in `eval` is what they mean.
 
 use std::fmt;
 

@@ -8,7 +8,9 @@ use crate::batch::{Batch, BatchBuilder, HeaderWriter};
 fn batch(partition: u32, base: u64, rows: usize) -> Batch {
     let mut builder = BatchBuilder::new(partition);
     for row in 0..rows {
-        builder.push(Some(b"device"), format!("{{\"n\":{row}}}").as_bytes(), &HeaderWriter::default(), 5).expect("fits");
+        builder
+            .push(Some(b"device"), format!("{{\"n\":{row}}}").as_bytes(), &HeaderWriter::default(), 5)
+            .expect("fits");
     }
     let mut batch = builder.seal().expect("rows");
     batch.set_base_offset(base);

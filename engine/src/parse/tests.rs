@@ -101,17 +101,3 @@ fn depth_is_bounded_and_deep_input_does_no_harm() {
     assert!(parser.parse(nested(100_000).as_bytes()).is_err());
     assert!(parser.parse(b"{}").is_ok());
 }
-
-#[test]
-fn other_encodings_come_out_as_utf_8() {
-    let text = "{\"k\":\"Süd 😀\"}";
-    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let utf32: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
-    assert_eq!(to_utf8(&utf16, "UTF-16").as_deref(), Some(text.as_bytes()));
-    assert_eq!(to_utf8(&utf32, "utf-32").as_deref(), Some(text.as_bytes()));
-    assert_eq!(to_utf8(text.as_bytes(), "Utf-8").as_deref(), Some(text.as_bytes()));
-    assert!(to_utf8(&utf16[1..], "utf-16").is_none());
-    assert!(to_utf8(&[0x00, 0xd8], "utf-16").is_none());
-    assert!(to_utf8(&[0, 0, 0x11, 0], "utf-32").is_none());
-    assert!(to_utf8(b"x", "latin-1").is_none());
-}

@@ -3,14 +3,15 @@
 use super::{EndpointId, RouteTable, Source};
 use crate::batch::Batch;
 use crate::event::Event;
-use crate::filter::Truth;
+use crate::filter::{Dialect, Truth, body_text};
 use crate::lane::Rows;
-use crate::parse::{Document, Parser, Value, to_utf8};
+use crate::parse::{Parser, Value};
 
 /// Scratch memory of one matching thread, and the result of the last match.
 #[derive(Debug, Default)]
 pub struct Matcher {
     parser: Parser,
+    text: String,
     /// Matching rows by endpoint number.
     rows: Vec<Vec<u16>>,
     /// Filters that were neither true nor false, since the start.
@@ -29,15 +30,17 @@ impl Matcher {
         let only = only.filter(|endpoint| table.fallback != Some(*endpoint));
         for index in 0..batch.rows().len() {
             let event = Event::new(batch, index);
-            let document = match event.data() {
-                Some(data) if table.reads_body && !data.is_empty() => parse_body(&mut self.parser, &event, data),
-                _ => None,
+            let source = Source::of(&event);
+            let document = match table.reads_body {
+                true => body_text(&event, &mut self.text).and_then(|text| self.parser.parse(text).ok()),
+                false => None,
             };
-            let body = document.as_ref().map(|document| document.root());
-            let matched = match_event(table, &event, body, only, index as u16, &mut self.rows, &mut self.undefined);
+            let body = Body { root: document.as_ref().map(|document| document.root()), readable: [None; 2] };
+            let mut row = RowMatch { table, event, source, body, index: index as u16, undefined: 0 };
+            let matched = row.run(only, &mut self.rows);
+            self.undefined += row.undefined;
             if !matched && only.is_none() {
-                let telemetry = Source::of(&event) == Source::DeviceMessages;
-                match table.fallback.filter(|_| telemetry) {
+                match table.fallback.filter(|_| source == Source::DeviceMessages) {
                     Some(endpoint) => self.rows[usize::from(endpoint)].push(index as u16),
                     None => self.orphaned += 1,
                 }
@@ -67,46 +70,55 @@ impl Matcher {
     }
 }
 
-fn parse_body<'p>(parser: &'p mut Parser, event: &Event<'_>, data: &[u8]) -> Option<Document<'p>> {
-    match event.encoding() {
-        Some(encoding) => parser.parse(&to_utf8(data, encoding)?).ok(),
-        None => parser.parse(data).ok(),
+/// A parsed body, and whether a dialect may look into it: IoT Hub's rule differs from the other two's.
+struct Body<'d> {
+    root: Option<Value<'d>>,
+    readable: [Option<bool>; 2],
+}
+
+impl<'d> Body<'d> {
+    fn of(&mut self, event: &Event<'_>, dialect: Dialect) -> Option<Value<'d>> {
+        let root = self.root?;
+        let readable = &mut self.readable[usize::from(dialect == Dialect::IotHub)];
+        readable.get_or_insert_with(|| dialect.body_readable(event)).then_some(root)
     }
 }
 
-fn match_event(
-    table: &RouteTable,
-    event: &Event<'_>,
-    body: Option<Value<'_>>,
-    only: Option<EndpointId>,
+struct RowMatch<'t, 'd> {
+    table: &'t RouteTable,
+    event: Event<'d>,
+    source: Source,
+    body: Body<'d>,
     index: u16,
-    rows: &mut [Vec<u16>],
-    undefined: &mut u64,
-) -> bool {
-    let source = Source::of(event);
-    let mut matched = false;
-    for route in &table.routes {
-        if !route.enabled || route.source != source || only.is_some_and(|only| only != route.endpoint) {
-            continue;
-        }
-        let rows = &mut rows[usize::from(route.endpoint)];
-        // One copy per endpoint: it already has this row, so another match changes nothing.
-        if rows.last() == Some(&index) {
-            continue;
-        }
-        let truth = match source {
-            // Conditions are not applied to this source (sheet 1.1).
-            Source::DigitalTwinChangeEvents => Truth::True,
-            _ => route.filter.eval(event, body),
-        };
-        match truth {
-            Truth::True => {
-                matched = true;
-                rows.push(index);
+    undefined: u64,
+}
+
+impl RowMatch<'_, '_> {
+    fn run(&mut self, only: Option<EndpointId>, rows: &mut [Vec<u16>]) -> bool {
+        let mut matched = false;
+        for route in &self.table.routes {
+            if !route.enabled || route.source != self.source || only.is_some_and(|only| only != route.endpoint) {
+                continue;
             }
-            Truth::Undefined => *undefined += 1,
-            Truth::False => {}
+            let rows = &mut rows[usize::from(route.endpoint)];
+            // One copy per endpoint: it already has this row, so another match changes nothing.
+            if rows.last() == Some(&self.index) {
+                continue;
+            }
+            let truth = match self.source {
+                // Conditions are not applied to this source (sheet 1.1).
+                Source::DigitalTwinChangeEvents => Truth::True,
+                _ => route.filter.eval(&self.event, self.body.of(&self.event, route.filter.dialect())),
+            };
+            match truth {
+                Truth::True => {
+                    matched = true;
+                    rows.push(self.index);
+                }
+                Truth::Undefined => self.undefined += 1,
+                Truth::False => {}
+            }
         }
+        matched
     }
-    matched
 }

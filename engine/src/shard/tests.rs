@@ -157,7 +157,7 @@ fn only_synced_batches_are_matched_and_each_endpoint_gets_one_copy() {
     let mut alerts = world.add_lane(0, table(1, &routes));
     let mut all = world.add_lane(1, table(1, &routes));
     world.submit(1, AckLevel::Memory, batch(1, &[r#"{"t":6}"#, r#"{"t":1}"#, r#"{"t":9}"#, "no json"]));
-    assert_eq!(offsets(&mut alerts), []);
+    assert_eq!(offsets(&mut alerts), Vec::<u64>::new());
     world.log_says(LogEvent::Synced { upto_seq: 0 });
     assert_eq!(offsets(&mut alerts), [10, 12]);
     assert_eq!(offsets(&mut all), [10, 11, 12, 13]);

@@ -1,7 +1,9 @@
 //! One device: what it remembers between events, and what follows from its number for ever.
 //!
 //! Readings are pulled back to the device's own mean, so the share of hot and of critical events stays about the same from the
-//! first event to the billionth: about 2 % above 30 degrees, about 0.1 % critical.
+//! first event to the billionth: about 3 % above 30 degrees, about 0.1 % critical.
+
+use super::Emitted;
 
 /// How a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,14 +108,11 @@ impl Device {
         }
     }
 
-    pub(super) fn status(&self) -> Status {
-        self.status
-    }
-
-    /// Makes the readings of event `seq` and counts it.
-    pub(super) fn step(&mut self, seed: u64, device: u32, traits: &Traits) {
-        let word = mix(seed, device, u64::from(self.seq));
-        self.seq = self.seq.wrapping_add(1);
+    /// Makes the readings of the next event and counts it.
+    pub(super) fn step(&mut self, seed: u64, device: u32, traits: &Traits) -> Emitted {
+        let seq = self.seq;
+        let word = mix(seed, device, u64::from(seq));
+        self.seq = seq.wrapping_add(1);
         let pull = |value: i32, mean: i32| (mean - value) / 16;
         let temp = i32::from(self.temp_centi);
         self.temp_centi = (temp + pull(temp, traits.temp_centi) + noise(word, 0, 8)) as i16;
@@ -138,5 +137,6 @@ impl Device {
             Status::Critical if chance < 256 => Status::Ok,
             same => same,
         };
+        Emitted { device, seq, temp_centi: self.temp_centi, status: self.status }
     }
 }

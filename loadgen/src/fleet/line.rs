@@ -1,5 +1,6 @@
 //! One event as JSON bytes, written into a reused line: what is of fixed width stays in place and only its digits change.
 
+use super::Emitted;
 use super::device::{Device, FIRMWARES, Traits};
 
 pub(super) const LINE_BYTES_MAX: usize = 320;
@@ -12,7 +13,11 @@ const SITE_AT: usize = 83;
 /// Times of sixteen digits: 2001 to 2286. JSON allows no leading zeros.
 const TS_US: std::ops::RangeInclusive<u64> = 1_000_000_000_000_000..=9_999_999_999_999_999;
 
-pub(super) const CLOUD_EVENT_HEAD: &[u8] = br#"{"specversion":"1.0","id":"dev-000000000-0000000000","source":"/fleet","type":"telemetry","subject":"dev-000000000","partitionkey":"dev-000000000","datacontenttype":"application/json","data":"#;
+pub(super) const CLOUD_EVENT_HEAD: &[u8] = concat!(
+    r#"{"specversion":"1.0","id":"dev-000000000-0000000000","source":"/fleet","type":"telemetry","#,
+    r#""subject":"dev-000000000","partitionkey":"dev-000000000","datacontenttype":"application/json","data":"#
+)
+.as_bytes();
 const CLOUD_EVENT_ID_AT: usize = 31;
 const CLOUD_EVENT_SEQ_AT: usize = 41;
 const CLOUD_EVENT_SUBJECT_AT: usize = 105;
@@ -49,12 +54,12 @@ impl Line {
     }
 
     /// The event; valid until the next one.
-    pub(super) fn write(&mut self, number: u32, seq: u32, ts_us: u64, device: &Device, traits: &Traits) -> &[u8] {
-        digits(&mut self.bytes[DEVICE_AT..DEVICE_AT + 9], u64::from(number));
+    pub(super) fn write(&mut self, event: &Emitted, ts_us: u64, device: &Device, traits: &Traits) -> &[u8] {
+        digits(&mut self.bytes[DEVICE_AT..DEVICE_AT + 9], u64::from(event.device));
         digits(&mut self.bytes[TS_AT..TS_AT + 16], ts_us.clamp(*TS_US.start(), *TS_US.end()));
         digits(&mut self.bytes[SITE_AT..SITE_AT + 3], u64::from(traits.site));
         self.len = HEAD.len();
-        self.fixed::<2>(i32::from(device.temp_centi));
+        self.fixed::<2>(i32::from(event.temp_centi));
         self.text(br#","humidity":"#);
         self.fixed::<1>(i32::from(device.humidity_deci));
         self.text(br#","pressure":"#);
@@ -64,11 +69,11 @@ impl Line {
         self.text(br#","rssi":"#);
         self.signed(i32::from(device.rssi));
         self.text(br#","status":""#);
-        self.text(device.status().as_str().as_bytes());
+        self.text(event.status.as_str().as_bytes());
         self.text(br#"","fw":""#);
         self.text(FIRMWARES[traits.firmware]);
         self.text(br#"","seq":"#);
-        self.number(seq);
+        self.number(event.seq);
         if device.door_open {
             self.text(br#","door":true,"loc":{"lat":"#);
         } else {

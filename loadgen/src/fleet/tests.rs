@@ -139,3 +139,48 @@ fn device_numbers_are_read_back_strictly() {
         assert_eq!(device_number(wrong), None, "{wrong}");
     }
 }
+
+#[test]
+fn what_was_written_is_read_back_and_what_is_no_fleets_is_not() {
+    let mut fleet = Fleet::new(8, 77..80);
+    for n in 0..9 {
+        let mut bytes = Vec::new();
+        let emitted = fleet.write_event(1_795_213_800_000_000 + n, &mut bytes);
+        let read = read_back(&bytes).unwrap();
+        assert_eq!((read.device, read.seq, read.ts_us), (emitted.device, emitted.seq, 1_795_213_800_000_000 + n));
+    }
+    for other in [
+        &b"{}"[..],
+        b"[]",
+        b"{\"device_id\":\"x\",\"seq\":1,\"ts\":1}",
+        b"{\"device_id\":\"dev-000000001\",\"seq\":-1,\"ts\":1}",
+    ] {
+        assert_eq!(read_back(other), None);
+    }
+}
+
+#[test]
+fn a_devices_readings_are_those_that_the_fleet_sends() {
+    let mut fleet = Fleet::new(21, 0..10);
+    let mut readings: Vec<_> = (0..10).map(|device| readings(21, device)).collect();
+    for _ in 0..200 {
+        let emitted = fleet.skip_event();
+        assert_eq!(readings[emitted.device as usize].next(), Some(emitted));
+    }
+}
+
+#[test]
+fn what_should_match_is_found_again_from_the_seed_alone() {
+    let mut fleet = Fleet::new(21, 10..20);
+    let sent: Vec<_> = (0..500).map(|_| fleet.skip_event()).collect();
+    let mut matches = matching(21, |emitted| emitted.temp_centi > 2_500);
+    let mut found = 0;
+    for device in 10..20 {
+        for emitted in sent.iter().filter(|emitted| emitted.device == device) {
+            let expected = emitted.temp_centi > 2_500;
+            assert_eq!(matches(device, emitted.seq), expected);
+            found += u32::from(expected);
+        }
+    }
+    assert!((1..500).contains(&found));
+}

@@ -1,12 +1,10 @@
 //! What a receiver remembers, and how it reads CloudEvents.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Received;
-use crate::fleet::device_number;
+use crate::fleet::{ReadBack, read_back};
 use crate::histogram::Latencies;
 
 /// The body is no CloudEvent.
@@ -23,25 +21,12 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Telemetry<'a> {
-    #[serde(borrow)]
-    device_id: Cow<'a, str>,
-    seq: u32,
-    ts: u64,
-}
-
 /// One event as far as a ledger cares; `None` for an event that is none of a fleet's.
-pub(super) type Arrival = Option<(u32, u32, u64)>;
-
-fn telemetry(data: &str) -> Arrival {
-    let telemetry: Telemetry<'_> = serde_json::from_str(data).ok()?;
-    Some((device_number(&telemetry.device_id)?, telemetry.seq, telemetry.ts))
-}
+pub(super) type Arrival = Option<ReadBack>;
 
 /// Reads a request's events by its content type: structured, batch, or the data of a binary one.
 pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unreadable> {
-    let of = |envelope: Envelope<'_>| envelope.data.and_then(|data| telemetry(data.get()));
+    let of = |envelope: Envelope<'_>| envelope.data.and_then(|data| read_back(data.get().as_bytes()));
     if content_type.starts_with("application/cloudevents-batch") {
         let envelopes: Vec<Envelope<'_>> =
             serde_json::from_slice(body).map_err(|source| Unreadable { what: "a batch of CloudEvents", source })?;
@@ -51,7 +36,7 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unre
         let envelope = serde_json::from_slice(body).map_err(|source| Unreadable { what: "a CloudEvent", source })?;
         return Ok(vec![of(envelope)]);
     }
-    Ok(vec![std::str::from_utf8(body).ok().and_then(telemetry)])
+    Ok(vec![read_back(body)])
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +62,7 @@ impl Arrivals {
         self.events += events.len() as u64;
         for event in events {
             match *event {
-                Some((device, seq, ts_us)) => {
+                Some(ReadBack { device, seq, ts_us }) => {
                     self.order.push((device, seq));
                     self.latencies.record_us(arrived_us.saturating_sub(ts_us));
                 }

@@ -133,3 +133,11 @@ fn what_is_no_cloud_event_is_refused() {
     }
     assert_eq!(receiver.received().refused_requests, 2);
 }
+
+#[test]
+fn it_starts_and_ends_inside_another_runtime() {
+    runtime().block_on(async {
+        let receiver = Receiver::start(Mode::Healthy).unwrap();
+        assert_eq!(receiver.received(), Received::default());
+    });
+}

@@ -130,7 +130,7 @@ impl Target {
     }
 
     async fn send(&self, letter: &DeadLetter) -> Result<(), String> {
-        let body = letter.event.get().to_owned();
+        let body = without_place(letter);
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
         let response = request.send().await.map_err(|error| words(&error))?;
         let status = response.status();
@@ -142,6 +142,14 @@ impl Target {
         let said: String = said.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
         Err(format!("{status} {said}").trim_end().to_owned())
     }
+}
+
+/// The event without the extensions that say where it lay: it gets another place, and its own attributes only are its own. They
+/// stand before the data, where quotes within texts are escaped, so what is found first is what the node wrote.
+fn without_place(letter: &DeadLetter) -> String {
+    let DeadLetter { partition, offset, .. } = letter;
+    let place = format!(",\"anabranchpartition\":{partition},\"anabranchoffset\":\"{offset}\"");
+    letter.event.get().replacen(&place, "", 1)
 }
 
 fn is_wanted(args: &RedriveArgs, letter: &DeadLetter) -> bool {

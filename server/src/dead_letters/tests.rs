@@ -11,7 +11,7 @@ use super::*;
 
 fn letter(endpoint: &str, offset: u64) -> String {
     format!(
-        r#"{{"endpoint":"{endpoint}","reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"detail":"bad\u001b[31m thing","attempts":2,"partition":1,"offset":{offset},"last_attempt":"2026-11-20T10:00:00Z","event":{{"specversion":"1.0","id":"{offset}","data":{{"n":{offset}}}}}}}"#
+        r#"{{"endpoint":"{endpoint}","reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"detail":"bad\u001b[31m thing","attempts":2,"partition":1,"offset":{offset},"last_attempt":"2026-11-20T10:00:00Z","event":{{"specversion":"1.0","id":"{offset}","anabranchpartition":1,"anabranchoffset":"{offset}","data":{{"n":{offset}}}}}}}"#
     ) + "\n"
 }
 

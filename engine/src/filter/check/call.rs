@@ -73,7 +73,10 @@ impl Checker<'_> {
             let text = self.text_of(&arg.span).to_owned();
             let problem = self.bad_arguments(signature, name, &args, arg.span.clone(), &detail);
             let problem = match (param.takes(Type::Number), param.takes(Type::String), arg.ty) {
-                (true, false, Type::String) if self.dialect != Dialect::DigitalTwins => problem
+                (true, false, Type::String) if matches!(arg.kind, ExprKind::Literal(_)) => {
+                    problem.help(format!("for example `{}`", signature.example))
+                }
+                (true, false, Type::String) => problem
                     .help("`as_number` makes a number of a string")
                     .suggest(arg.span.clone(), format!("as_number({text})")),
                 (false, true, Type::Number) => {
@@ -118,6 +121,9 @@ impl Checker<'_> {
             }
             None if dialect == Dialect::DigitalTwins => {
                 problem.help("the functions of this dialect are STARTS_WITH, ENDS_WITH and CONTAINS")
+            }
+            None if matches!(&*lower, "regex" | "matches" | "regexp_like" | "regexp") && dialect == Dialect::IotHub => {
+                problem.help("there are no regular expressions; use `starts_with`, `ends_with` or `contains`")
             }
             None if matches!(&*lower, "regex" | "matches" | "regexp_like" | "regexp") => problem
                 .help("there are no regular expressions; use `x LIKE 'a%'`, `starts_with`, `ends_with` or `contains`"),

@@ -37,7 +37,8 @@ pub(super) fn root(checker: &mut Checker<'_>, root: &Expr) {
 pub(super) fn digital_twins(checker: &mut Checker<'_>, node: &Node) {
     let span = node.span.clone();
     match &node.kind {
-        NodeKind::Error | NodeKind::Bool(_) => {}
+        NodeKind::Error => {}
+        NodeKind::Bool(_) => lower_case(checker, node),
         NodeKind::And(parts) | NodeKind::Or(parts) => parts.iter().for_each(|part| digital_twins(checker, part)),
         NodeKind::Call { args, .. } => args.iter().for_each(|arg| operand(checker, arg)),
         NodeKind::Binary { op: BinaryOp::Compare(_), left, right, .. } => {
@@ -75,12 +76,8 @@ pub(super) fn digital_twins(checker: &mut Checker<'_>, node: &Node) {
 
 fn operand(checker: &mut Checker<'_>, node: &Node) {
     match &node.kind {
-        NodeKind::Error
-        | NodeKind::Name(_)
-        | NodeKind::String(_)
-        | NodeKind::Number(_)
-        | NodeKind::Bool(_)
-        | NodeKind::Null => {}
+        NodeKind::Error | NodeKind::Name(_) | NodeKind::String(_) | NodeKind::Number(_) => {}
+        NodeKind::Bool(_) | NodeKind::Null => lower_case(checker, node),
         NodeKind::Binary { op: BinaryOp::Arithmetic(_) | BinaryOp::Join | BinaryOp::Coalesce, .. }
         | NodeKind::Negate(_) => arithmetic(checker, node),
         _ => {
@@ -89,6 +86,16 @@ fn operand(checker: &mut Checker<'_>, node: &Node) {
                     .help("join conditions with AND and OR");
             checker.report(problem);
         }
+    }
+}
+
+/// Literals of this grammar are lower case, as everything it compares.
+fn lower_case(checker: &mut Checker<'_>, node: &Node) {
+    let text = checker.text_of(&node.span).to_owned();
+    let lower = text.to_ascii_lowercase();
+    if text != lower {
+        let problem = Diagnostic::error(node.span.clone(), format!("`{text}` is written `{lower}` in this dialect"));
+        checker.report(problem.suggest(node.span.clone(), lower));
     }
 }
 

@@ -16,6 +16,11 @@ fn article(ty: Type) -> &'static str {
     }
 }
 
+/// It has been refused, and nothing more is to be said about it.
+pub(super) fn is_refused(expr: &Expr) -> bool {
+    expr.ty == Type::Dynamic && matches!(expr.kind, ExprKind::Literal(_))
+}
+
 impl Checker<'_> {
     /// The operands of `a op b`, in the documented words for the IoT Hub dialect and in plain ones elsewhere.
     fn bad_operands(&self, op: &str, left: Type, right: Type, expected: Type, span: Span, plain: String) -> Diagnostic {
@@ -42,6 +47,9 @@ impl Checker<'_> {
 
     /// `left op right` compares two of a kind; `span` is what to underline.
     pub(super) fn comparable(&mut self, op: Comparison, left: &Expr, right: &Expr, span: &Span) -> bool {
+        if is_refused(left) || is_refused(right) {
+            return true;
+        }
         if self.dialect == Dialect::Anabranch && (left.ty == Type::Null || right.ty == Type::Null) {
             return self.refuse_null(op, left, right, span);
         }
@@ -67,7 +75,10 @@ impl Checker<'_> {
                     .help("a property is compared with null by `is_null`")
                     .suggest(span.clone(), format!("{not}is_null({})", self.text_of(&text.span)));
             }
-            (Type::Bool, _) | (_, Type::Bool) => return self.help_bool(problem, left, right, span),
+            (_, Type::Null) | (Type::Null, _) if self.dialect == Dialect::DigitalTwins => {
+                return problem.help("attributes are strings; only members of the data can be null");
+            }
+            (Type::Bool, _) | (_, Type::Bool) => return self.help_bool(problem, left, right),
             _ => return problem.help("compare two values of one type"),
         };
         if let ExprKind::Literal(Literal::String(value)) = &text.kind {
@@ -79,8 +90,17 @@ impl Checker<'_> {
         if self.dialect == Dialect::DigitalTwins {
             return problem.help("this field is a string; compare it with a string in single quotes");
         }
-        let is_literal = matches!(number.kind, ExprKind::Literal(_));
         let source = self.text_of(&text.span);
+        if let (ExprKind::Reference(Reference::Attribute(name)), Dialect::Anabranch) = (&text.kind, self.dialect)
+            && **name == *source
+        {
+            return problem
+                .help(format!(
+                    "`{name}` is the attribute of the event, a string; the member of the data is `$body.{name}`"
+                ))
+                .suggest(text.span.clone(), format!("$body.{name}"));
+        }
+        let is_literal = matches!(number.kind, ExprKind::Literal(_));
         let what = match &text.kind {
             ExprKind::Reference(Reference::Attribute(_)) => "attributes are strings",
             ExprKind::Reference(_) => "properties are strings, whatever they hold",
@@ -90,7 +110,7 @@ impl Checker<'_> {
         problem.help(format!("{what}{how}")).suggest(text.span.clone(), format!("as_number({source})"))
     }
 
-    fn help_bool(&self, problem: Diagnostic, left: &Expr, right: &Expr, span: &Span) -> Diagnostic {
+    fn help_bool(&self, problem: Diagnostic, left: &Expr, right: &Expr) -> Diagnostic {
         let (flag, other) = if left.ty == Type::Bool { (left, right) } else { (right, left) };
         // `NOT x = 'y'` has been refused at NOT already; here stands `x = true` of a property, or a precedence slip.
         match (&flag.kind, other.ty) {
@@ -98,7 +118,6 @@ impl Checker<'_> {
                 .help("properties are strings: compare with the text")
                 .suggest(flag.span.clone(), format!("'{value}'")),
             (ExprKind::Compare { .. }, _) => {
-                let _ = span;
                 problem.help("put parentheses where you want them: one side of this is a comparison of its own")
             }
             _ => problem.help("compare two values of one type"),
@@ -126,7 +145,7 @@ impl Checker<'_> {
     /// Both sides of an arithmetic operator.
     pub(super) fn numbers(&mut self, op: &str, left: &Expr, right: &Expr, op_span: &Span) -> bool {
         let fits = |ty| matches!(ty, Type::Number | Type::Dynamic);
-        if fits(left.ty) && fits(right.ty) {
+        if fits(left.ty) && fits(right.ty) || is_refused(left) || is_refused(right) {
             return true;
         }
         let wrong = if fits(left.ty) { right } else { left };
@@ -138,7 +157,10 @@ impl Checker<'_> {
             ("+", _, Type::String) if left.ty == Type::String && right.ty == Type::String => {
                 problem.help("strings are joined by `||`").suggest(op_span.clone(), "||")
             }
-            (_, ExprKind::Literal(_), _) => problem.help("numbers stand without quotes"),
+            (_, ExprKind::Literal(Literal::String(value)), _) if value.parse::<f64>().is_ok() => {
+                problem.help("numbers stand without quotes").suggest(wrong.span.clone(), &**value)
+            }
+            (_, ExprKind::Literal(_), _) => problem.help("calculate with numbers only"),
             (_, _, Type::String) => problem
                 .help("`as_number` makes a number of a string")
                 .suggest(wrong.span.clone(), format!("as_number({source})")),
@@ -172,15 +194,21 @@ impl Checker<'_> {
     /// Both sides of `||`.
     pub(super) fn strings(&mut self, left: &Expr, right: &Expr, op_span: &Span) -> bool {
         let fits = |ty| matches!(ty, Type::String | Type::Dynamic);
-        if fits(left.ty) && fits(right.ty) {
+        if fits(left.ty) && fits(right.ty) || is_refused(left) || is_refused(right) {
             return true;
         }
         let wrong = if fits(left.ty) { right } else { left };
         let plain = format!("`||` joins strings, and this is {}", article(wrong.ty));
         let span = if self.dialect == Dialect::IotHub { left.span.start..right.span.end } else { wrong.span.clone() };
         let problem = self.bad_operands("||", left.ty, right.ty, Type::String, span, plain);
-        let problem = if left.ty == Type::Bool || right.ty == Type::Bool {
-            problem.help("`||` joins strings; for “one or the other” write OR").suggest(op_span.clone(), "OR")
+        // `x > 3 || y` is an OR that was written in another language.
+        let alternative = matches!(wrong.ty, Type::Bool)
+            || self.text.get(..left.span.start).is_some_and(|before| before.trim_end().ends_with(['=', '<', '>']));
+        let problem = if alternative {
+            problem.help("`||` joins strings; to let either condition do, write OR").suggest(op_span.clone(), "OR")
+        } else if wrong.ty == Type::Number && matches!(wrong.kind, ExprKind::Literal(_)) {
+            let quoted = format!("'{}'", self.text_of(&wrong.span));
+            problem.help("strings stand in quotes").suggest(wrong.span.clone(), quoted)
         } else {
             problem.help("join strings only")
         };
@@ -208,8 +236,12 @@ impl Checker<'_> {
                 "a condition compares: `{0} = 'true'`; or asks: `is_defined({0})`",
                 self.text_of(&wrong.span)
             )),
-            (ExprKind::Literal(Literal::String(_)), _) if at > 0 && op == "or" => {
-                problem.help("repeat what is compared: `x = 'a' OR x = 'b'`")
+            (ExprKind::Literal(_), _)
+                if at > 0
+                    && let ExprKind::Compare { op, left, .. } = &parts[at - 1].kind =>
+            {
+                let whole = format!("{} {} {}", self.text_of(&left.span), op.symbol(), self.text_of(&wrong.span));
+                problem.help("a comparison is written whole on both sides").suggest(wrong.span.clone(), whole)
             }
             _ => problem.help("compare it with something"),
         };
@@ -249,7 +281,7 @@ impl Checker<'_> {
     }
 
     /// Both sides of `??`; gives the type of the whole.
-    pub(super) fn same_type(&mut self, left: &Expr, right: &Expr, op_span: &Span) -> Option<Type> {
+    pub(super) fn same_type(&mut self, left: &Expr, right: &Expr) -> Option<Type> {
         if left.ty == right.ty {
             return Some(left.ty);
         }
@@ -269,7 +301,6 @@ impl Checker<'_> {
                 .suggest(left.span.clone(), format!("as_number({})", self.text_of(&left.span))),
             _ => problem.help("make both sides the same type"),
         };
-        let _ = op_span;
         self.report(problem);
         None
     }

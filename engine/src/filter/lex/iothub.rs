@@ -89,7 +89,7 @@ fn string(lexer: &mut Lexer<'_, '_>, name: usize) {
                     .suggest(span.start..span.start, "\\");
                 lexer.problems.push(problem);
             }
-            lexer.push(len, if bad.is_empty() { Token::String(value) } else { Token::Invalid });
+            lexer.push(len, Token::String(value));
         }
         Found::Open => {
             let end = lexer.text.len();

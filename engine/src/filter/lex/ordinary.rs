@@ -27,10 +27,7 @@ fn token(lexer: &mut Lexer<'_, '_>, first: char) {
     let rest = lexer.rest();
     if starts_name(first) {
         let text = &rest[..run_len(rest, is_name)];
-        return lexer.push(
-            text.len(),
-            keyword(text, lexer.dialect).map_or_else(|| Token::Word(text.to_owned()), Token::Keyword),
-        );
+        return lexer.push(text.len(), keyword(text).map_or_else(|| Token::Word(text.to_owned()), Token::Keyword));
     }
     match first {
         '\'' | '"' => string(lexer, first),
@@ -80,7 +77,7 @@ fn number(lexer: &mut Lexer<'_, '_>) {
             .help("a hexadecimal number has at most 16 digits");
         return lexer.refuse(len, problem);
     }
-    if value.abs() > 2f64.powi(53) && rest[..len].bytes().all(|byte| byte.is_ascii_digit()) {
+    if value.abs() >= 2f64.powi(53) && rest[..len].bytes().all(|byte| byte.is_ascii_digit()) {
         let text = &rest[..len];
         let warning = Diagnostic::warning(lexer.ahead(len), format!("{text} is compared as {value}"))
             .help("numbers are double precision: whole numbers are exact up to 9007199254740992 only");
@@ -107,9 +104,9 @@ fn string(lexer: &mut Lexer<'_, '_>, quote: char) {
                 let problem = lexer
                     .problem(lexer.ahead(len), "strings stand in single quotes")
                     .suggest(lexer.ahead(len), format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
-                return lexer.refuse(len, problem);
+                lexer.problems.push(problem);
             }
-            lexer.push(len, if bad.is_empty() { Token::String(value) } else { Token::Invalid });
+            lexer.push(len, Token::String(value));
         }
         Found::Open => {
             let end = lexer.text.len();
@@ -153,42 +150,82 @@ fn quoted(lexer: &mut Lexer<'_, '_>, sigil: usize) {
 fn symbol(lexer: &mut Lexer<'_, '_>, first: char) {
     let rest = lexer.rest();
     // Spellings of other languages: say ours.
-    let foreign =
-        [("===", "="), ("==", "="), ("!==", "!="), ("&&", "AND"), ("~=", "LIKE"), ("=~", "LIKE"), ("&", "AND")]
-            .into_iter()
-            .find(|(text, _)| rest.starts_with(text));
-    if let Some((text, ours)) = foreign {
-        let problem = lexer
-            .problem(lexer.ahead(text.len()), &format!("`{text}` is not an operator here"))
-            .help(format!("write `{ours}`"))
-            .suggest(lexer.ahead(text.len()), ours);
-        return lexer.refuse(text.len(), problem);
-    }
-    let found = SYMBOLS
+    let foreign = [
+        ("===", "=", Token::Symbol(Symbol::Equal)),
+        ("==", "=", Token::Symbol(Symbol::Equal)),
+        ("!==", "!=", Token::Symbol(Symbol::NotEqual)),
+        ("=~", "LIKE", Token::Keyword(Keyword::Like)),
+        ("~=", "LIKE", Token::Keyword(Keyword::Like)),
+        ("&&", "AND", Token::Keyword(Keyword::And)),
+        ("&", "AND", Token::Keyword(Keyword::And)),
+        ("|", "OR", Token::Keyword(Keyword::Or)),
+        ("!", "NOT", Token::Keyword(Keyword::Not)),
+    ];
+    let ordinary = SYMBOLS
         .into_iter()
         .chain([("[", Symbol::OpenBracket), ("]", Symbol::CloseBracket), (".", Symbol::Dot)])
         .find(|(text, _)| rest.starts_with(text));
-    if let Some((text, symbol)) = found {
+    let foreign = foreign
+        .into_iter()
+        .filter(|(text, ..)| ordinary.is_none_or(|(ordinary, _)| text.len() > ordinary.len()))
+        .find(|(text, ..)| rest.starts_with(text));
+    if let Some((text, ours, meant)) = foreign {
+        let problem = lexer
+            .problem(lexer.ahead(text.len()), &format!("`{text}` is not an operator here"))
+            .help(format!("write `{ours}`"))
+            .suggest(lexer.ahead(text.len()), spaced(ours, rest[text.len()..].starts_with(char::is_whitespace)));
+        lexer.problems.push(problem);
+        // Go on with what was meant, so that the rest is read rightly.
+        return lexer.push(text.len(), meant);
+    }
+    if rest.starts_with("--") || rest.starts_with("//") {
+        let problem = lexer
+            .problem(lexer.ahead(2), &format!("`{}` is not an operator and starts no comment", &rest[..2]))
+            .help("a comment is written `/* … */`");
+        let line = rest.find('\n').unwrap_or(rest.len());
+        lexer.problems.push(problem);
+        lexer.at += line;
+        return;
+    }
+    if let Some((text, symbol)) = ordinary {
         return lexer.push(text.len(), Token::Symbol(symbol));
     }
+    if let Some(close) = closing_quote(first)
+        && let Some(len) = rest[first.len_utf8()..].find(close)
+    {
+        let inside = &rest[first.len_utf8()..first.len_utf8() + len];
+        let whole = first.len_utf8() + len + close.len_utf8();
+        let plain = format!("'{}'", inside.replace('\\', "\\\\").replace('\'', "\\'"));
+        let problem = lexer
+            .problem(lexer.ahead(whole), "these are not the quotes of a string")
+            .help("strings stand in `'` or `\"`")
+            .suggest(lexer.ahead(whole), plain);
+        lexer.problems.push(problem);
+        return lexer.push(whole, Token::String(inside.to_owned()));
+    }
     let len = first.len_utf8();
-    let problem = match first {
-        '!' => lexer
-            .problem(lexer.ahead(len), "`!` is not an operator here")
-            .help("write `NOT`")
-            .suggest(lexer.ahead(len), "NOT "),
-        '|' => lexer
-            .problem(lexer.ahead(len), "`|` is not an operator here")
-            .help("write `OR`")
-            .suggest(lexer.ahead(len), "OR"),
-        _ => lexer
-            .problem(lexer.ahead(len), &format!("`{}` means nothing here", first.escape_debug()))
-            .help("it can stand in a string only"),
-    };
+    let problem = lexer
+        .problem(lexer.ahead(len), &format!("`{}` means nothing here", first.escape_debug()))
+        .help("it can stand in a string only");
     lexer.refuse(len, problem);
 }
 
-fn keyword(text: &str, dialect: Dialect) -> Option<Keyword> {
+/// A word in place of a sign needs white space behind it.
+fn spaced(word: &str, has_space: bool) -> String {
+    if word.starts_with(|c: char| c.is_alphabetic()) && !has_space { format!("{word} ") } else { word.to_owned() }
+}
+
+/// Quotes that word processors write.
+fn closing_quote(open: char) -> Option<char> {
+    Some(match open {
+        '“' | '„' | '”' => '”',
+        '‘' | '‚' | '’' => '’',
+        '«' => '»',
+        _ => return None,
+    })
+}
+
+fn keyword(text: &str) -> Option<Keyword> {
     let known = [
         ("true", Keyword::True),
         ("false", Keyword::False),
@@ -204,7 +241,5 @@ fn keyword(text: &str, dialect: Dialect) -> Option<Keyword> {
         ("exists", Keyword::Exists),
     ];
     let (_, keyword) = known.into_iter().find(|(word, _)| text.eq_ignore_ascii_case(word))?;
-    // Literals of the Digital Twins grammar are lower case, as everything it compares.
-    let literal = matches!(keyword, Keyword::True | Keyword::False | Keyword::Null);
-    (dialect == Dialect::Anabranch || !literal || text.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(keyword)
+    Some(keyword)
 }

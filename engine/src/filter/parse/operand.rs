@@ -182,6 +182,15 @@ impl Parser<'_, '_> {
                 self.bump();
                 return false;
             }
+            Token::Number(index) if self.dialect == Dialect::Anabranch && index.fract() == 0.0 => {
+                let problem = self
+                    .dialect
+                    .syntax_error(from..span.end, "an element of an array is written in brackets")
+                    .suggest(from..span.end, format!("[{index}]"));
+                self.problems.push(problem);
+                self.bump();
+                return false;
+            }
             _ => {
                 let detail = format!("a name must follow the dot, not {}", self.found());
                 let mut problem = self.dialect.syntax_error(from..span.end.max(from + 1), &detail);

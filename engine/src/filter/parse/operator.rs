@@ -136,8 +136,11 @@ impl Parser<'_, '_> {
         self.bump();
         let right = self.expression(power + 1);
         let start = left.span.start;
-        if self.dialect != Dialect::IotHub && matches!(op, BinaryOp::Compare(_)) {
-            self.refuse_chain(&left, &right, op.symbol());
+        if self.dialect != Dialect::IotHub
+            && matches!(op, BinaryOp::Compare(_))
+            && self.refuse_chain(&left, &right, op.symbol())
+        {
+            return self.error_node(start..right.span.end);
         }
         let below = left.height.max(right.height);
         let kind = NodeKind::Binary { op, op_span, left: Box::new(left), right: Box::new(right) };
@@ -145,13 +148,13 @@ impl Parser<'_, '_> {
     }
 
     /// `1 < x < 5` reads well and means nothing.
-    fn refuse_chain(&mut self, left: &Node, right: &Node, symbol: &str) {
+    fn refuse_chain(&mut self, left: &Node, right: &Node, symbol: &str) -> bool {
         let next = match self.peek() {
             Token::Symbol(symbol) => match binary(*symbol, self.dialect) {
                 Some((op @ BinaryOp::Compare(_), _)) => op.symbol(),
-                _ => return,
+                _ => return false,
             },
-            _ => return,
+            _ => return false,
         };
         let text = |node: &Node| self.text.get(node.span.clone()).unwrap_or_default().to_owned();
         let (left_text, right_text) = (text(left), text(right));
@@ -160,6 +163,7 @@ impl Parser<'_, '_> {
             .syntax_error(self.peek_span(), "comparisons do not chain")
             .help(format!("compare twice: `{left_text} {symbol} {right_text} AND {right_text} {next} …`"));
         self.problems.push(problem);
+        true
     }
 
     /// `IN`, `BETWEEN`, `LIKE` or `IS` behind `value`.
@@ -202,10 +206,13 @@ impl Parser<'_, '_> {
             if !self.eat_keyword(Keyword::And) {
                 let span = self.peek_span();
                 let detail = format!("AND and the upper bound were expected here, not {}", self.found());
-                let problem = self.dialect.syntax_error(span, &detail).help("for example `x BETWEEN 1 AND 5`");
-                let lost = self.report(problem, start..low.span.end);
-                self.recover();
-                return lost;
+                let problem = self.dialect.syntax_error(span.clone(), &detail).help("for example `x BETWEEN 1 AND 5`");
+                if !self.eat(Symbol::Comma) {
+                    let lost = self.report(problem, start..low.span.end);
+                    self.recover();
+                    return lost;
+                }
+                self.problems.push(problem.suggest(span, " AND"));
             }
             let high = Box::new(self.expression(COMPARE + 1));
             let below = below.max(low.height).max(high.height);

@@ -68,6 +68,10 @@ fn warn_unknown(checker: &mut Checker<'_>, head: &str, span: &Span) {
 
 /// Names may contain operators, and longest match makes them do so where none was meant.
 fn warn_operator(checker: &mut Checker<'_>, name: &str, start: usize) {
+    // Names that the service itself gives.
+    if name.starts_with("iothub-") {
+        return;
+    }
     let Some(at) = name.find(|c| OPERATORS.contains(c)) else { return };
     let len = name[at..].find(|c| !OPERATORS.contains(c)).unwrap_or(name.len() - at);
     let operator = &name[at..at + len];

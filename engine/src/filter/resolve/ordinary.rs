@@ -71,6 +71,17 @@ fn dollar(checker: &mut Checker<'_>, head: &str, name: &Name, span: &Span) -> Op
     }
     let Some(system) = SystemProperty::by_keyword(head) else {
         let keywords = SystemProperty::ALL.iter().map(|property| property.keyword);
+        let start = name.head_span.start + 1;
+        let hyphened =
+            |keyword: &&str| keyword.contains('-') && checker.text_of(&(start..start + keyword.len())) == *keyword;
+        if let Some(keyword) = keywords.clone().find(hyphened) {
+            let span = start - 1..start + keyword.len();
+            let problem = Diagnostic::error(span.clone(), format!("`${keyword}` reads as a subtraction"))
+                .help("a name with a hyphen goes into backticks")
+                .suggest(span, spelled(keyword));
+            checker.report(problem);
+            return None;
+        }
         let near = nearest(head, ["body", "property", "attribute"].into_iter().chain(keywords));
         let problem = Diagnostic::error(name.head_span.clone(), format!("there is nothing called `${head}`"));
         let problem = match near {

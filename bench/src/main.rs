@@ -1,0 +1,92 @@
+//! The benchmarks: ours and what people would pick instead, on the same machine, in the same run, on one core each.
+//!
+//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE]`. What always holds: ours and peer take turns on the same core
+//! with the same input and are compared by medians; what each of them wrote is counted, and a wrong count fails the run; a peer
+//! that is missing is named. `--quick` is small enough for every test run and shows that everything works, not how fast it is.
+
+mod binary;
+mod cores;
+mod floor;
+mod http;
+mod machine;
+mod pipe;
+mod process;
+mod row;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use row::Row;
+
+/// Measures Anabranch against its peers.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// What to measure.
+    suite: Suite,
+    /// A few seconds and small inputs: shows that it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// Write the rows as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
+    #[arg(long, value_name = "FILE")]
+    anabranch: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// NDJSON, a filter, Parquet: `anabranch pipe` and DuckDB, one thread each.
+    Pipe,
+    /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
+    Http,
+    /// All of them.
+    All,
+    /// The floor of `http`: a server that reads and forgets. Started by that suite.
+    #[value(hide = true)]
+    FloorServer,
+}
+
+/// What every suite is told.
+struct Setting {
+    quick: bool,
+    anabranch: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    if cli.suite == Suite::FloorServer {
+        return floor::serve();
+    }
+    let anabranch = match &cli.anabranch {
+        Some(path) => path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?,
+        None => binary::build()?,
+    };
+    let setting = Setting { quick: cli.quick, anabranch };
+    let mut rows: Vec<Row> = Vec::new();
+    if matches!(cli.suite, Suite::Pipe | Suite::All) {
+        rows.extend(pipe::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Http | Suite::All) {
+        rows.extend(http::run(&setting)?);
+    }
+    println!("{}", row::table(&rows));
+    if let Some(path) = &cli.json {
+        std::fs::write(path, serde_json::to_string_pretty(&rows)?)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Suite `pipe`: NDJSON, a filter, Parquet. Ours is `anabranch pipe` as a process from start to end; DuckDB's time is that of its
+//! query alone, without the start of its host, so what doubt there is works for it.
+
+use std::error::Error;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use loadgen::fleet::Fleet;
+use loadgen::generate::{GeneratePlan, generate};
+use serde::Deserialize;
+
+use crate::process;
+use crate::row::{Peer, Row};
+use crate::{Setting, cores};
+
+const DEVICES: u32 = 10_000;
+const SEED: u64 = 1;
+
+struct Case {
+    name: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    matches: fn(i16) -> bool,
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        name: "temp > 30 (3 %) to Parquet",
+        ours: "$body.temp > 30",
+        peer: "temp > 30",
+        matches: |temp| temp > 3_000,
+    },
+    Case { name: "all to Parquet", ours: "true", peer: "true", matches: |_| true },
+];
+
+/// What the peer's script prints.
+#[derive(Deserialize)]
+struct PeerRun {
+    wall_s: f64,
+    cpu_s: f64,
+    rows: u64,
+}
+
+/// Measures all cases.
+pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
+    let core = *cores::allowed()?.first().ok_or("no core is allowed")?;
+    let (events, rounds) = if setting.quick { (50_000, 2) } else { (2_000_000, 5) };
+    let folder = tempfile::tempdir()?;
+    let input = folder.path().join("telemetry.ndjson");
+    generate(GeneratePlan { devices: DEVICES, events, seed: SEED }, &mut File::create(&input)?)?;
+    let duckdb = Duckdb::find();
+    let mut rows = Vec::new();
+    for case in &CASES {
+        let mut fleet = Fleet::new(SEED, 0..DEVICES);
+        let expected = (0..events).filter(|_| (case.matches)(fleet.skip_event().temp_centi)).count() as u64;
+        let per_s = |seconds: f64| events as f64 / seconds.max(1e-9);
+        let (mut ours, mut ours_cpu, mut peer, mut peer_cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for round in 0..=rounds {
+            let out = folder.path().join(format!("ours-{round}"));
+            let ran = cores::on(core, || {
+                process::run(pipe_command(&setting.anabranch, case, &input, &out).current_dir(folder.path()))
+            })??;
+            if let Ok(duckdb) = &duckdb {
+                check(duckdb.count(&out)?, expected, "anabranch", case)?;
+            }
+            std::fs::remove_dir_all(&out)?;
+            let peer_run = match &duckdb {
+                Ok(duckdb) => {
+                    let out = folder.path().join("peer.parquet");
+                    let run = cores::on(core, || duckdb.pipe(case, &input, &out))??;
+                    check(run.rows, expected, "duckdb", case)?;
+                    Some(run)
+                }
+                Err(_) => None,
+            };
+            // The first round warms up and does not count.
+            if round > 0 {
+                ours.push(per_s(ran.wall.as_secs_f64()));
+                ours_cpu.push(ran.cpu.as_secs_f64() * 1e9 / events as f64);
+                if let Some(run) = peer_run {
+                    peer.push(per_s(run.wall_s));
+                    peer_cpu.push(run.cpu_s * 1e9 / events as f64);
+                }
+            }
+        }
+        let (name, version) = match &duckdb {
+            Ok(duckdb) => ("duckdb, threads=1".to_owned(), duckdb.version.clone()),
+            Err(why) => (format!("duckdb is missing: {why}"), String::new()),
+        };
+        let peer = Peer { name, version, values: peer, cpu_ns: peer_cpu };
+        rows.push(Row::new("pipe", case.name, "one core", &ours, &ours_cpu, peer, setting.quick));
+    }
+    Ok(rows)
+}
+
+fn pipe_command(anabranch: &Path, case: &Case, input: &Path, out: &Path) -> Command {
+    let mut command = Command::new(anabranch);
+    command.arg("pipe").arg("--route").arg(format!("{}=>parquet:{}", case.ours, out.display())).arg(input);
+    command
+}
+
+fn check(rows: u64, expected: u64, who: &str, case: &Case) -> Result<(), Box<dyn Error>> {
+    if rows == expected {
+        return Ok(());
+    }
+    Err(format!("{who} wrote {rows} rows where {expected} match, in case '{}'", case.name).into())
+}
+
+/// DuckDB in its Python environment.
+struct Duckdb {
+    python: PathBuf,
+    version: String,
+}
+
+impl Duckdb {
+    const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+
+    fn find() -> Result<Self, String> {
+        let setup = Command::new("sh")
+            .arg(format!("{}/setup.sh", Self::SCRIPTS))
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !setup.status.success() {
+            let said = String::from_utf8_lossy(&setup.stderr);
+            return Err(said.lines().last().unwrap_or("bench/peers/setup.sh failed").trim().to_owned());
+        }
+        let python = PathBuf::from(String::from_utf8_lossy(&setup.stdout).trim()).join("bin/python");
+        let version = process::run(Command::new(&python).args(["-c", "import duckdb; print(duckdb.__version__)"]))
+            .map_err(|error| error.to_string())?;
+        Ok(Self { python, version: version.stdout.trim().to_owned() })
+    }
+
+    fn script(&self, arguments: &[&std::ffi::OsStr]) -> Result<PeerRun, Box<dyn Error>> {
+        let mut command = Command::new(&self.python);
+        command.arg(format!("{}/duckdb_pipe.py", Self::SCRIPTS)).args(arguments);
+        Ok(serde_json::from_str(&process::run(&mut command)?.stdout)?)
+    }
+
+    fn pipe(&self, case: &Case, input: &Path, out: &Path) -> Result<PeerRun, Box<dyn Error>> {
+        self.script(&["pipe".as_ref(), input.as_ref(), case.peer.as_ref(), out.as_ref()])
+    }
+
+    fn count(&self, folder: &Path) -> Result<u64, Box<dyn Error>> {
+        Ok(self.script(&["count".as_ref(), folder.as_ref()])?.rows)
+    }
+}

@@ -1,0 +1,190 @@
+//! One result, and all of them as a table or as JSON.
+
+use serde::Serialize;
+
+use crate::machine;
+
+/// One comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Suite.
+    pub suite: &'static str,
+    /// Case of the suite.
+    pub case: String,
+    /// What was measured.
+    pub metric: &'static str,
+    /// Its unit; more is better.
+    pub unit: &'static str,
+    /// Ours, median.
+    pub ours: f64,
+    /// Slowest and fastest of ours.
+    pub ours_range: (f64, f64),
+    /// The peer's, median; nothing when it is missing.
+    pub peer: Option<f64>,
+    /// Slowest and fastest of the peer's.
+    pub peer_range: Option<(f64, f64)>,
+    /// Who the peer is, or why there is none.
+    pub peer_name: String,
+    /// Its version.
+    pub peer_version: String,
+    /// How many times better we are.
+    pub ratio: Option<f64>,
+    /// The ranges overlap: neither is ahead.
+    pub tie: bool,
+    /// Our processor time per event.
+    pub cpu_ns_per_event: f64,
+    /// The peer's.
+    pub peer_cpu_ns_per_event: Option<f64>,
+    /// Measured with small inputs, to see that it works.
+    pub quick: bool,
+    /// Vector instructions of the machine.
+    pub isa: &'static str,
+    /// The machine.
+    pub machine: String,
+}
+
+/// Who we are compared with.
+pub struct Peer {
+    /// Its name, or why there is none.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its measurements; none when it is missing.
+    pub values: Vec<f64>,
+    /// Its processor time per event.
+    pub cpu_ns: Vec<f64>,
+}
+
+impl Row {
+    /// From the measurements of both.
+    pub fn new(
+        suite: &'static str,
+        case: &str,
+        metric: &'static str,
+        ours: &[f64],
+        cpu_ns: &[f64],
+        peer: Peer,
+        quick: bool,
+    ) -> Self {
+        let measured = !peer.values.is_empty();
+        let (ours_range, peer_range) = (range(ours), measured.then(|| range(&peer.values)));
+        let peer_median = measured.then(|| median(&peer.values));
+        Self {
+            suite,
+            case: case.to_owned(),
+            metric,
+            unit: "events/s",
+            ours: median(ours),
+            ours_range,
+            peer: peer_median,
+            peer_range,
+            peer_name: peer.name,
+            peer_version: peer.version,
+            ratio: peer_median.map(|peer| median(ours) / peer),
+            tie: peer_range.is_some_and(|peer| ours_range.0 <= peer.1 && peer.0 <= ours_range.1),
+            cpu_ns_per_event: median(cpu_ns),
+            peer_cpu_ns_per_event: measured.then(|| median(&peer.cpu_ns)),
+            quick,
+            isa: machine::isa(),
+            machine: machine::machine(),
+        }
+    }
+}
+
+/// The middle one; 0 of nothing.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => sorted[count / 2],
+        count => f64::midpoint(sorted[count / 2 - 1], sorted[count / 2]),
+    }
+}
+
+fn range(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((f64::INFINITY, 0.0), |(low, high), &value| (value.min(low), value.max(high)))
+}
+
+/// All rows for people.
+pub fn table(rows: &[Row]) -> String {
+    let mut lines: Vec<[String; 7]> =
+        vec![["case", "metric", "ours", "peer", "ratio", "CPU ns/event", "peer"].map(str::to_owned)];
+    for row in rows {
+        let ratio = match row.ratio {
+            None => "-".to_owned(),
+            Some(ratio) if row.tie => format!("{ratio:.2} (tie)"),
+            Some(ratio) => format!("{ratio:.2}"),
+        };
+        let cpu = match row.peer_cpu_ns_per_event {
+            None => format!("{:.0}", row.cpu_ns_per_event),
+            Some(peer) => format!("{:.0} / {peer:.0}", row.cpu_ns_per_event),
+        };
+        lines.push([
+            format!("{} {}", row.suite, row.case),
+            row.metric.to_owned(),
+            amount(row.ours),
+            row.peer.map_or_else(|| "-".to_owned(), amount),
+            ratio,
+            cpu,
+            format!("{} {}", row.peer_name, row.peer_version).trim().to_owned(),
+        ]);
+    }
+    let mut text = String::new();
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    for line in &lines {
+        let cells = line.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
+            2..=5 => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text.push_str(&format!("\n{}, {}", machine::machine(), machine::isa()));
+    if rows.iter().any(|row| row.quick) {
+        text.push_str("; --quick: too small to say how fast anything is");
+    }
+    text
+}
+
+fn amount(value: f64) -> String {
+    loadgen::report::grouped(value.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ours: &[f64], peer: &[f64]) -> Row {
+        let peer = Peer {
+            name: "duckdb".into(),
+            version: "2.0.0".into(),
+            values: peer.to_vec(),
+            cpu_ns: vec![700.0; peer.len()],
+        };
+        Row::new("pipe", "all", "one core", ours, &[500.0], peer, false)
+    }
+
+    #[test]
+    fn the_ratio_is_of_medians_and_overlapping_ranges_are_a_tie() {
+        let ahead = row(&[300.0, 200.0, 210.0], &[100.0, 90.0, 110.0]);
+        assert_eq!((ahead.ratio, ahead.tie), (Some(2.1), false));
+        assert!(row(&[100.0, 120.0], &[110.0, 90.0]).tie);
+    }
+
+    #[test]
+    fn a_missing_peer_is_named() {
+        let mut missing = row(&[200.0], &[]);
+        missing.peer_name = "duckdb is missing: no network".into();
+        missing.peer_version.clear();
+        assert_eq!((missing.peer, missing.ratio, missing.tie), (None, None, false));
+        let text = table(&[missing]);
+        assert!(text.contains("duckdb is missing: no network"), "{text}");
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!([median(&[]), median(&[3.0]), median(&[3.0, 1.0]), median(&[9.0, 1.0, 2.0])], [0.0, 3.0, 2.0, 2.0]);
+    }
+}
