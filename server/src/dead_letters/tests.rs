@@ -10,9 +10,11 @@ use hyper_util::rt::TokioIo;
 use super::*;
 
 fn letter(endpoint: &str, offset: u64) -> String {
-    format!(
-        r#"{{"endpoint":"{endpoint}","reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"detail":"bad\u001b[31m thing","attempts":2,"partition":1,"offset":{offset},"last_attempt":"2026-11-20T10:00:00Z","event":{{"specversion":"1.0","id":"{offset}","anabranchpartition":1,"anabranchoffset":"{offset}","data":{{"n":{offset}}}}}}}"#
-    ) + "\n"
+    let said = r#""reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"detail":"bad\u001b[31m thing""#;
+    let tried = r#""attempts":2,"last_attempt":"2026-11-20T10:00:00Z""#;
+    let place = format!(r#""anabranchpartition":1,"anabranchoffset":"{offset}""#);
+    let event = format!(r#"{{"specversion":"1.0","id":"{offset}",{place},"data":{{"n":{offset}}}}}"#);
+    format!(r#"{{"endpoint":"{endpoint}",{said},{tried},"partition":1,"offset":{offset},"event":{event}}}"#) + "\n"
 }
 
 fn data() -> tempfile::TempDir {
