@@ -48,20 +48,20 @@ fn rfc3339<S: serde::Serializer>(time: &Option<jiff::Timestamp>, to: S) -> Resul
 }
 
 /// A dead letter as read back. Names are kept as text so that files of later versions stay readable.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The endpoint that did not take it.
     pub endpoint: String,
     /// Why it was given up: `MaxDeliveryAttemptsExceeded`, `TimeToLiveExceeded` or `NonRetriableStatus`.
     pub reason: String,
     /// What the last answer is called.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// Its HTTP status.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// What the receiver or the system said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
@@ -70,13 +70,23 @@ pub struct DeadLetter {
     /// Where it lies in the partition.
     pub offset: u64,
     /// RFC 3339.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_attempt: Option<String>,
     /// RFC 3339.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<String>,
     /// The event as it came in, a CloudEvent in JSON.
     pub event: Box<RawValue>,
+}
+
+/// Makes JSON that was written into memory one line. Between tokens a line break is white space like any other, and inside a
+/// JSON string it is always escaped.
+pub fn one_line(json: &mut [u8]) {
+    let mut rest = json;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        rest[at] = b' ';
+        rest = &mut rest[at + 1..];
+    }
 }
 
 /// The folder of all dead letter files that have no path of their own.

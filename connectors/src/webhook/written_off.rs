@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::config::Full;
-use super::dead_letter::{AppendError, DeadLetterFile, Head};
+use super::dead_letter::{AppendError, DeadLetterFile, Head, one_line};
 use super::policy::Reason;
 use super::queue::{Open, Shot};
 use crate::sink::SinkStats;
@@ -92,7 +92,10 @@ impl WrittenOff {
                 serde_json::to_writer(&mut out.bytes, &head).expect("texts and numbers, written to memory");
                 out.bytes.pop();
                 out.bytes.write_all(b",\"event\":").expect("written to memory");
+                let start = out.bytes.len();
                 crate::cloudevents::write_structured(&event, &[], &mut out.bytes);
+                // Data that is JSON is written as it came, line breaks included.
+                one_line(&mut out.bytes[start..]);
                 out.bytes.extend_from_slice(b"}\n");
             }
             out.owed.push((span.open.clone(), span.len()));

@@ -89,7 +89,8 @@ impl DeadLetterFile {
 }
 
 /// Moves the lines at `ranges` (ascending, each a whole line with its line feed, as [`Lines`](super::Lines) reports them) to the
-/// end of `moved_to` and leaves the others where they are, those included that were appended meanwhile. A crash in between leaves a line in both files, never in none.
+/// end of `moved_to` and leaves the others where they are, those included that were appended meanwhile. A crash in between
+/// leaves a line in both files, never in none.
 pub fn remove(path: &Path, ranges: &[Range<u64>], moved_to: &Path) -> Result<(), RemoveError> {
     if ranges.is_empty() {
         return Ok(());

@@ -5,9 +5,8 @@ use std::io::Write;
 use super::*;
 
 fn line(offset: u64) -> String {
-    format!(
-        r#"{{"endpoint":"a","reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"attempts":1,"partition":0,"offset":{offset},"event":{{"id":"{offset}"}}}}"#
-    ) + "\n"
+    let head = r#"{"endpoint":"a","reason":"NonRetriableStatus","outcome":"BadRequest","status":400,"attempts":1"#;
+    format!("{head},\"partition\":0,\"offset\":{offset},\"event\":{{\"id\":\"{offset}\"}}}}\n")
 }
 
 fn offsets(path: &Path) -> Vec<u64> {

@@ -1,0 +1,178 @@
+//! A snapshot as OpenMetrics text.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::{EndpointSnapshot, Histogram, LogSnapshot, NodeSnapshot, ShardSnapshot};
+
+/// The text that `/metrics` answers with.
+pub fn render(snapshot: &NodeSnapshot) -> String {
+    let mut registry = Registry::with_prefix("anabranch");
+    registry.register_collector(Box::new(Snapshot(snapshot.clone())));
+    let mut out = String::new();
+    text::encode(&mut out, &registry).expect("writing to a string");
+    out
+}
+
+#[derive(Debug)]
+struct Snapshot(NodeSnapshot);
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// One metric: name, help, and how its value is read from what counts it.
+type Row<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+const SHARD_COUNTERS: [Row<ShardSnapshot>; 6] = [
+    ("events_in", "Events accepted", |shard| shard.accepted_events),
+    ("bytes_in", "Bytes of accepted events as stored", |shard| shard.accepted_bytes),
+    ("synced_events", "Events synced and matched", |shard| shard.synced_events),
+    ("refused_events", "Events that the log could not keep", |shard| shard.refused_events),
+    ("undefined_evaluations", "Filter evaluations that were neither true nor false", |shard| shard.undefined),
+    ("orphaned_events", "Events that matched no route", |shard| shard.orphaned_events),
+];
+
+const LOG_GAUGES: [Row<LogSnapshot>; 2] = [
+    ("log_bytes", "Bytes of log segments on disk", |log| log.bytes),
+    ("log_segments", "Log segments on disk", |log| log.segments),
+];
+
+const LOG_COUNTERS: [Row<LogSnapshot>; 4] = [
+    ("log_appended_batches", "Batches synced", |log| log.appended_batches),
+    ("log_appended_bytes", "Bytes synced", |log| log.appended_bytes),
+    ("log_failures", "Writes and syncs of the log that failed", |log| log.failures),
+    ("log_removed_segments", "Segments removed by retention", |log| log.removed_segments),
+];
+
+const ENDPOINT_COUNTERS: [Row<EndpointSnapshot>; 8] = [
+    ("endpoint_matched_events", "Events that the routes of the endpoint matched", |endpoint| endpoint.matched_events),
+    ("endpoint_delivered_events", "Events delivered", |endpoint| endpoint.delivered_events),
+    ("endpoint_delivered_bytes", "Bytes sent or written", |endpoint| endpoint.delivered_bytes),
+    ("endpoint_retries", "Attempts that failed and are repeated", |endpoint| endpoint.retries),
+    ("endpoint_dead_lettered_events", "Events written to the dead letter file", |endpoint| {
+        endpoint.dead_lettered_events
+    }),
+    ("endpoint_dropped_events", "Events given up without a dead letter", |endpoint| endpoint.dropped_events),
+    ("endpoint_files", "Files completed", |endpoint| endpoint.files),
+    ("endpoint_lost_events", "Events that retention removed before the endpoint got to them", |endpoint| {
+        endpoint.lost_events
+    }),
+];
+
+const ENDPOINT_GAUGES: [Row<EndpointSnapshot>; 2] = [
+    ("endpoint_lag_events", "Events of the log behind the cursors of the endpoint", |endpoint| endpoint.lag_events),
+    ("endpoint_behind", "1 while the endpoint is fed from the log instead of memory", |endpoint| {
+        u64::from(endpoint.is_behind)
+    }),
+];
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let node = &self.0;
+        let to = &mut encoder;
+        let version: Labels<'_> = vec![("version", &node.version)];
+        gauges(to, "build", "Version of the program", [(version, 1)])?;
+        {
+            let mut metric =
+                to.encode_descriptor("uptime_seconds", "Seconds since the start", None, MetricType::Gauge)?;
+            metric.encode_gauge(&node.uptime_s)?;
+        }
+        gauges(to, "ready", "1 when everything has started", [(Vec::new(), u64::from(node.is_ready))])?;
+        gauges(to, "routes", "Enabled routes", [(Vec::new(), node.routes)])?;
+        gauges(to, "route_table_version", "Version of the route table", [(Vec::new(), node.table_version)])?;
+        let connections =
+            node.connections.iter().map(|(listener, count)| (vec![("listener", listener.as_str())], *count));
+        gauges(to, "connections", "Open connections", connections)?;
+        let rejected = node.rejected.iter().map(|rejected| {
+            (vec![("listener", rejected.listener.as_str()), ("reason", rejected.reason.as_str())], rejected.events)
+        });
+        counters(to, "rejected_events", "Events refused", rejected)?;
+
+        let names: Vec<String> = node.shards.iter().map(|shard| shard.shard.to_string()).collect();
+        let shards = || names.iter().map(|name| vec![("shard", name.as_str())]).zip(&node.shards);
+        for (name, help, value) in SHARD_COUNTERS {
+            counters(to, name, help, shards().map(|(labels, shard)| (labels, value(shard))))?;
+        }
+        let sizes = shards().map(|(labels, shard)| (labels, &shard.batch_rows));
+        histograms(to, "batch_events", "Events per accepted batch", sizes)?;
+        let log = |value: fn(&LogSnapshot) -> u64| [(Vec::new(), value(&node.log))];
+        for (name, help, value) in LOG_GAUGES {
+            gauges(to, name, help, log(value))?;
+        }
+        for (name, help, value) in LOG_COUNTERS {
+            counters(to, name, help, log(value))?;
+        }
+        histograms(to, "log_sync_seconds", "Time per fdatasync of the log", [(Vec::new(), &node.log.sync_seconds)])?;
+
+        let endpoints = || {
+            node.endpoints.iter().map(|endpoint| {
+                (vec![("endpoint", endpoint.endpoint.as_str()), ("type", endpoint.kind.as_str())], endpoint)
+            })
+        };
+        for (name, help, value) in ENDPOINT_COUNTERS {
+            counters(to, name, help, endpoints().map(|(labels, endpoint)| (labels, value(endpoint))))?;
+        }
+        for (name, help, value) in ENDPOINT_GAUGES {
+            gauges(to, name, help, endpoints().map(|(labels, endpoint)| (labels, value(endpoint))))?;
+        }
+        Ok(())
+    }
+}
+
+fn family<'a, T>(
+    to: &mut DescriptorEncoder,
+    (name, help, kind): (&str, &str, MetricType),
+    values: impl IntoIterator<Item = (Labels<'a>, T)>,
+    mut encode: impl FnMut(MetricEncoder, T) -> fmt::Result,
+) -> fmt::Result {
+    let mut values = values.into_iter().peekable();
+    if values.peek().is_none() {
+        return Ok(());
+    }
+    let help = format!("{help}.");
+    let mut metric = to.encode_descriptor(name, &help, None, kind)?;
+    for (labels, value) in values {
+        if labels.is_empty() {
+            // A metric without labels has one value.
+            return encode(metric, value);
+        }
+        let labels = labels.as_slice();
+        encode(metric.encode_family(&labels)?, value)?;
+    }
+    Ok(())
+}
+
+fn counters<'a>(
+    to: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) -> fmt::Result {
+    family(to, (name, help, MetricType::Counter), values, |metric, value| ConstCounter::new(value).encode(metric))
+}
+
+fn gauges<'a>(
+    to: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) -> fmt::Result {
+    // Prometheus keeps doubles anyway.
+    family(to, (name, help, MetricType::Gauge), values, |metric, value| ConstGauge::new(value as f64).encode(metric))
+}
+
+fn histograms<'a, 'b>(
+    to: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, &'b Histogram)>,
+) -> fmt::Result {
+    family(to, (name, help, MetricType::Histogram), values, |mut metric, histogram| {
+        metric.encode_histogram::<NoLabelSet>(histogram.sum, histogram.count(), &histogram.buckets(), None)
+    })
+}
