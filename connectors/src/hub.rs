@@ -33,6 +33,8 @@ pub use open::{OpenError, Recovered, open};
 pub use reader::{LogReader, ReadError};
 pub use stats::{LogStats, SYNC_SECONDS_BUCKETS};
 
+pub(crate) use files::{sync_dir, write_whole};
+
 use catalog::Catalog;
 
 /// Where the log lies and what it keeps.

@@ -10,3 +10,5 @@ pub mod sink;
 pub mod webhook;
 pub mod hub;
 pub mod http;
+pub mod file;
+pub mod parquet;

@@ -31,7 +31,7 @@ mod tests;
 use std::fmt;
 
 pub use crate::event::Source;
-pub use diagnostic::{Diagnostic, LineColumn, Severity, Span, Suggestion};
+pub use diagnostic::{Diagnostic, LineColumn, Severity, Span, Suggestion, nearest};
 pub use eval::{body_readable, body_text};
 pub use functions::{Function, Param, SIGNATURES, Signature};
 pub use pattern::{Pattern, PatternError, Piece};

@@ -110,6 +110,21 @@ impl RunningNode {
         &self.config
     }
 
+    /// What the banner tells.
+    pub fn facts(&self) -> crate::banner::Facts {
+        let endpoints = self.config.endpoints.iter().filter(|endpoint| !matches!(endpoint.kind, EndpointKind::Hub));
+        crate::banner::Facts {
+            http_addr: self.http_addr,
+            ack: self.config.http.ack.name(),
+            data_dir: self.config.node.data_dir.clone(),
+            events: self.shared.heads.all().iter().sum(),
+            partitions: self.config.node.partitions,
+            shards: self.cores.len(),
+            endpoints: endpoints.map(|endpoint| (endpoint.name.clone(), endpoint.kind.name())).collect(),
+            routes: self.config.routes.iter().filter(|route| route.enabled).count(),
+        }
+    }
+
     /// All counters at this moment.
     pub fn snapshot(&self) -> crate::metrics::NodeSnapshot {
         snapshot::take(&self.shared)
@@ -180,7 +195,9 @@ impl RunningNode {
                     start
                 }
             };
-            sinks::go_on_behind_files(&config.kind, &mut start);
+            if let Err(error) = sinks::go_on_behind_files(&config.kind, &mut start) {
+                tracing::warn!(endpoint = %config.name, %error, "cannot look at the endpoint's files; its sink will say more");
+            }
             for (partition, (offset, end)) in start.iter_mut().zip(&ends).enumerate() {
                 if *offset > *end {
                     tracing::warn!(
@@ -195,6 +212,7 @@ impl RunningNode {
                 switchboard: self.shared.switchboard.clone(),
                 reader: self.shared.reader.clone(),
                 heads: self.shared.heads.clone(),
+                data_dir: self.config.node.data_dir.clone(),
             };
             let (endpoint, task) = endpoint::prepare(id, &config.name, config.kind.clone(), &start, around);
             endpoints.insert(config.name.clone(), Arc::new(endpoint));

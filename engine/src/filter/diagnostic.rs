@@ -106,7 +106,7 @@ impl fmt::Display for LineColumn {
 }
 
 /// The candidate that is most likely meant by `word`: equal but for case, or few edits away.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A longer word may hold more slips; beyond a third of it, it is another word.
     let most = (word.chars().count() / 3).clamp(1, 3);
     if word.len() > 64 {

@@ -162,8 +162,8 @@ impl DemoNode {
             })
         };
         Look {
-            events_in: snapshot.shards.iter().map(|shard| shard.events).sum(),
-            log_bytes: snapshot.shards.iter().map(|shard| shard.log_bytes).sum(),
+            events_in: snapshot.shards.iter().map(|shard| shard.accepted_events).sum(),
+            log_bytes: snapshot.log.bytes,
             endpoints: names.iter().map(endpoint).collect(),
         }
     }

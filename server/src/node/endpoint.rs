@@ -2,7 +2,7 @@
 //!
 //! What always holds: an endpoint's trouble stays its own; whatever happens to its sink, it goes on from its cursors.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub stats: Arc<SinkStats>,
     /// Events that retention removed before they were delivered.
     pub lost_events: Arc<AtomicU64>,
+    /// It is fed from the log, not from memory.
+    pub is_behind: Arc<AtomicBool>,
     cursors: Arc<Mutex<Arc<Cursors>>>,
     mode: watch::Sender<FeedMode>,
     /// Closed when the task has ended.
@@ -50,6 +52,8 @@ pub struct Surroundings {
     pub reader: LogReader,
     /// How far the shards are.
     pub heads: Heads,
+    /// Folder of the node's data, for dead letters.
+    pub data_dir: std::path::PathBuf,
 }
 
 /// An endpoint that waits for a core to run it.
@@ -59,6 +63,7 @@ pub struct EndpointTask {
     kind: EndpointKind,
     stats: Arc<SinkStats>,
     lost_events: Arc<AtomicU64>,
+    is_behind: Arc<AtomicBool>,
     cursors: Arc<Mutex<Arc<Cursors>>>,
     mode: watch::Receiver<FeedMode>,
     _ended: watch::Sender<()>,
@@ -78,19 +83,21 @@ pub fn prepare(
     let cursors = Arc::new(Mutex::new(Arc::new(Cursors::new(start))));
     let stats = Arc::new(SinkStats::default());
     let lost_events = Arc::new(AtomicU64::new(0));
+    let is_behind = Arc::new(AtomicBool::new(true));
     let task = EndpointTask {
         id,
         name: name.to_owned(),
         kind: kind.clone(),
         stats: stats.clone(),
         lost_events: lost_events.clone(),
+        is_behind: is_behind.clone(),
         cursors: cursors.clone(),
         mode: mode_of_task,
         _ended: ended_sender,
         around,
     };
     let name = name.to_owned();
-    (Endpoint { id, name, kind, stats, lost_events, cursors, mode, ended }, task)
+    (Endpoint { id, name, kind, stats, lost_events, is_behind, cursors, mode, ended }, task)
 }
 
 impl Endpoint {
@@ -137,12 +144,15 @@ impl EndpointTask {
                 table: self.around.switchboard.table().clone(),
                 mode: self.mode.clone(),
                 lost_events: self.lost_events.clone(),
+                is_behind: self.is_behind.clone(),
             };
             let began = tokio::time::Instant::now();
-            let mut sink = std::pin::pin!(self.sink(feed));
-            let result = tokio::select! {
-                result = &mut sink => result,
-                () = feeder.run() => sink.await,
+            let result = {
+                let mut sink = std::pin::pin!(self.sink(feed));
+                tokio::select! {
+                    result = &mut sink => result,
+                    () = feeder.run() => sink.await,
+                }
             };
             self.around.switchboard.disconnect(self.id).await;
             if *self.mode.borrow() != FeedMode::Follow {
@@ -166,6 +176,6 @@ impl EndpointTask {
     }
 
     async fn sink(&self, feed: Feed) -> Result<(), String> {
-        super::sinks::run(&self.name, &self.kind, feed, self.stats.clone()).await
+        super::sinks::run(&self.name, &self.kind, &self.around.data_dir, feed, self.stats.clone()).await
     }
 }

@@ -4,6 +4,7 @@
 //! wanted is passed over by moving the cursor. The protocol with the shard is `engine::lane`'s.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -79,7 +80,9 @@ pub struct Feeder {
     /// What to do.
     pub mode: watch::Receiver<FeedMode>,
     /// Counts events that retention removed before they were delivered.
-    pub lost_events: Arc<std::sync::atomic::AtomicU64>,
+    pub lost_events: Arc<AtomicU64>,
+    /// Set while some lane is not live.
+    pub is_behind: Arc<AtomicBool>,
 }
 
 /// The feeder has to end: the sink is gone or the node said so.
@@ -99,6 +102,7 @@ impl Feeder {
             if *mode.borrow() == FeedMode::Drain && self.is_drained() {
                 return;
             }
+            self.is_behind.store(self.lanes.iter().any(|lane| lane.phase != Phase::Live), Ordering::Relaxed);
             let bell = self.bell.clone();
             let lanes = &self.lanes;
             tokio::select! {
@@ -216,6 +220,12 @@ impl Feeder {
 
     async fn replay_batch(&mut self, table: &RouteTable, batch: Arc<Batch>, matcher: &mut Matcher) -> Result<(), Ended> {
         let (partition, end) = (batch.partition(), batch.last_offset() + 1);
+        let missing = batch.base_offset().saturating_sub(self.next[partition as usize]);
+        if missing > 0 {
+            // A damaged piece of the log that recovery left out.
+            self.lost_events.fetch_add(missing, Ordering::Relaxed);
+            tracing::error!(endpoint = %self.name, partition, lost_events = missing, "the log has a hole; going on behind it");
+        }
         matcher.run(table, &batch, Some(self.endpoint));
         match matcher.rows(self.endpoint, &batch) {
             Some(rows) => {
@@ -252,13 +262,20 @@ impl Feeder {
             ReadError::FallenOff { first_available, .. } => {
                 let from = self.next[partition as usize];
                 let lost = first_available.saturating_sub(from);
-                self.lost_events.fetch_add(lost, std::sync::atomic::Ordering::Relaxed);
+                self.lost_events.fetch_add(lost, Ordering::Relaxed);
                 tracing::error!(
                     endpoint = %self.name, partition, lost_events = lost,
                     "retention removed events before the endpoint got them; going on at offset {first_available}"
                 );
                 self.next[partition as usize] = first_available;
                 self.sender.advance(partition, first_available);
+            }
+            ReadError::Damaged { offset, next, .. } => {
+                let from = self.next[partition as usize].max(offset);
+                self.lost_events.fetch_add(next - from, Ordering::Relaxed);
+                tracing::error!(endpoint = %self.name, lost_events = next - from, "{error}");
+                self.next[partition as usize] = next;
+                self.sender.advance(partition, next);
             }
             error => {
                 tracing::error!(endpoint = %self.name, partition, %error, "cannot read the log; trying again in a second");

@@ -130,6 +130,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     let shard_stats: Vec<Arc<ShardStats>> = (0..cores).map(|_| Arc::default()).collect();
     let http_stats: Vec<Arc<HttpStats>> = (0..cores).map(|_| Arc::default()).collect();
     let committed = Arc::new(Notify::new());
+    let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
 
     let mut commands = Vec::with_capacity(cores);
     let mut shards = Vec::with_capacity(cores);
@@ -188,6 +189,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             config: config.http.clone(),
             router: router.clone(),
             stats: http_stats[number].clone(),
+            connections: connections.clone(),
             stage: stage_of_cores.clone(),
         };
         let setup = CoreSetup {

@@ -1,0 +1,26 @@
+//! The Parquet endpoint: events as typed columns in files that analysts read with any engine.
+//!
+//! A file holds events of one partition and its name says which: `p00007-…first offset…-…last offset….parquet`. It is written under a
+//! temporary name, synced and renamed; only then are its deliveries settled. What always holds: a file under its final name
+//! is whole; no offset is in two files, for what the names cover is never written again; nothing of an event is dropped in
+//! silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
+
+mod columns;
+mod config;
+mod file;
+mod learn;
+mod names;
+mod schema;
+mod sink;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{ColumnConfig, ColumnType, Compression, ParquetConfig};
+pub use file::{FileError, FileWriter};
+pub use learn::Learner;
+pub use names::resume_offsets;
+pub use schema::{Schema, SchemaError};
+pub use sink::{SinkError, run_blocking};
+pub use table::Table;

@@ -1,0 +1,73 @@
+//! The lines a node says when it is ready: what listens where, and what to try next.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What the banner tells.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Where HTTP is served, with the port that the system chose.
+    pub http_addr: SocketAddr,
+    /// What an answer of success promises.
+    pub ack: &'static str,
+    /// Folder of the data.
+    pub data_dir: PathBuf,
+    /// Events that the log has already.
+    pub events: u64,
+    /// Number of partitions.
+    pub partitions: u32,
+    /// Number of shards.
+    pub shards: usize,
+    /// Names and types of the endpoints beside the hub.
+    pub endpoints: Vec<(String, &'static str)>,
+    /// Number of enabled routes.
+    pub routes: usize,
+}
+
+/// The lines, each ended.
+pub fn banner(facts: &Facts) -> String {
+    let mut out = String::new();
+    let url = format!("http://{}", facts.http_addr);
+    let endpoints: Vec<String> = facts.endpoints.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
+    let endpoints = if endpoints.is_empty() { "the built-in hub only".to_owned() } else { endpoints.join(", ") };
+    let mut line = |text: std::fmt::Arguments<'_>| writeln!(out, "{text}").expect("writing to a string");
+    line(format_args!("anabranch is listening on {url} (acks when {})", facts.ack));
+    line(format_args!(
+        "  data       {} ({} events, {} partitions, {} shards)",
+        facts.data_dir.display(),
+        facts.events,
+        facts.partitions,
+        facts.shards
+    ));
+    line(format_args!("  endpoints  {endpoints}; routes: {}", facts.routes));
+    line(format_args!("try"));
+    line(format_args!(
+        "  curl -H 'content-type: application/x-ndjson' -d '{{\"device_id\":\"d1\",\"temp\":31.5}}' '{url}/events?key=/device_id'"
+    ));
+    line(format_args!("  anabranch tail --node {url} --from beginning"));
+    line(format_args!("  curl {url}/metrics"));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_says_where_to_connect() {
+        let facts = Facts {
+            http_addr: "127.0.0.1:4711".parse().expect("an address"),
+            ack: "synced",
+            data_dir: "./data".into(),
+            events: 3,
+            partitions: 32,
+            shards: 2,
+            endpoints: vec![("lake".into(), "parquet")],
+            routes: 1,
+        };
+        let text = banner(&facts);
+        assert!(text.lines().next().is_some_and(|line| line.contains("http://127.0.0.1:4711")), "{text}");
+        assert!(text.contains("lake (parquet)") && text.lines().count() <= 8, "{text}");
+    }
+}

@@ -1,0 +1,107 @@
+//! The file as it is typed: one serde shape per table.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The table `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Name of the node, for enrichments and messages.
+    pub name: String,
+    /// Folder of the log, the cursors and the dead letters. One node per folder.
+    pub data_dir: PathBuf,
+    /// Number of partitions; fixed when the log is created.
+    pub partitions: u32,
+    /// Number of shards, each a thread pinned to a core; 0: one per core.
+    pub shards: u32,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self {
+            name: "anabranch".to_owned(),
+            data_dir: PathBuf::from("./data"),
+            partitions: engine::limits::PARTITIONS_DEFAULT,
+            shards: 0,
+        }
+    }
+}
+
+/// The table `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// A segment file is finished once it has this many bytes.
+    pub segment_bytes_max: u64,
+    /// The oldest segments are removed while the log has more bytes; 0 keeps everything.
+    pub retention_bytes_max: u64,
+    /// Segments are removed once all of their events are older, in seconds; 0 keeps everything.
+    pub retention_age_s_max: u64,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { segment_bytes_max: 256 * 1024 * 1024, retention_bytes_max: 0, retention_age_s_max: 0 }
+    }
+}
+
+/// What all endpoints have beside the keys of their type.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EndpointShape {
+    /// `webhook`, `parquet` or `ndjson`.
+    pub r#type: String,
+    /// Where a new endpoint starts: `latest` or `beginning`.
+    #[serde(default)]
+    pub from: Option<String>,
+}
+
+/// A table `[[routes]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteShape {
+    /// Name of the route.
+    pub name: String,
+    /// The kind of events it looks at.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// `anabranch`, `iothub` or `digitaltwins`.
+    #[serde(default)]
+    pub dialect: Option<String>,
+    /// What it wants.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// Where its matches go.
+    pub endpoint: String,
+    /// Whether it is used.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// The table `[fallback]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FallbackShape {
+    /// Where telemetry goes that matches no route.
+    pub endpoint: String,
+    /// Whether it is used.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// A table `[[enrichments]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrichmentShape {
+    /// Name of the property.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// To whose deliveries it is added.
+    pub endpoints: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,42 @@
+//! All counters of a node at one moment, summed up for those who show them.
+
+use std::sync::atomic::Ordering;
+
+use connectors::http::RejectReason;
+
+use super::Shared;
+use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, Rejected, ShardSnapshot};
+
+/// Reads the counters. They are read one after the other while the node works: sums can be off by what happens meanwhile.
+pub fn take(shared: &Shared) -> NodeSnapshot {
+    let table = shared.switchboard.table().load();
+    let heads = shared.heads.all();
+    let mut endpoints = Vec::new();
+    for endpoint in shared.endpoints() {
+        let mut snapshot = EndpointSnapshot::of(&endpoint.name, endpoint.kind.name(), &endpoint.stats);
+        snapshot.matched_events = shared.shard_stats.iter().map(|shard| shard.matched_events(endpoint.id)).sum();
+        let cursors = endpoint.cursors();
+        snapshot.lag_events = heads.iter().zip(&cursors).map(|(head, cursor)| head.saturating_sub(*cursor)).sum();
+        snapshot.lost_events = endpoint.lost_events.load(Ordering::Relaxed);
+        snapshot.is_behind = endpoint.is_behind.load(Ordering::Relaxed);
+        endpoints.push(snapshot);
+    }
+    let mut rejected = Vec::new();
+    for reason in RejectReason::ALL {
+        let events = shared.http_stats.iter().map(|stats| stats.rejected(reason)).sum();
+        rejected.push(Rejected { listener: "http".to_owned(), reason: reason.name().to_owned(), events });
+    }
+    let connections = shared.http_stats.iter().map(|stats| stats.connections.load(Ordering::Relaxed)).sum();
+    NodeSnapshot {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: shared.started.elapsed().as_secs_f64(),
+        is_ready: shared.ready.load(Ordering::Relaxed),
+        connections: vec![("http".to_owned(), connections)],
+        rejected,
+        shards: shared.shard_stats.iter().enumerate().map(|(n, stats)| ShardSnapshot::of(n as u32, stats)).collect(),
+        log: LogSnapshot::of(&shared.log_stats),
+        endpoints,
+        table_version: table.version(),
+        routes: table.routes().iter().filter(|route| route.enabled).count() as u64,
+    }
+}

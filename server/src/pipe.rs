@@ -1,0 +1,170 @@
+//! `anabranch pipe`: the engine as a filter in a shell, without a node: lines of JSON in, matches out to Parquet, NDJSON or stdout.
+//!
+//! Each line is parsed once; the same parsed line answers the filters and fills the columns. A bad line is named with its file
+//! and number, and costs only itself: everything good is written, and the exit status says that something was bad.
+
+mod input;
+mod output;
+mod routes;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use connectors::file::LineFormat;
+use connectors::parquet::Compression;
+
+use input::Lines;
+use routes::Routes;
+
+/// Bad lines that are named one by one; the rest is counted.
+const BAD_LINES_NAMED_MAX: u64 = 20;
+
+/// Flags of `anabranch pipe`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+A route is FILTER=>ENDPOINT, with one of these endpoints:
+  parquet:DIR    files in a folder, columns learnt from the first matches
+  ndjson:FILE    one line per match, appended
+  -              standard output
+
+Examples:
+  anabranch pipe --route 'temp > 30=>parquet:hot' events.ndjson
+  zcat *.gz | anabranch pipe --route \"status = 'alarm'=>-\" --route 'true=>parquet:all'")]
+pub struct PipeArgs {
+    /// Files of JSON lines, each a JSON value or a structured CloudEvent; `-` or none: standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What goes where; may be given several times.
+    #[arg(long, short, required = true, value_name = "FILTER=>ENDPOINT")]
+    pub route: Vec<String>,
+    /// Language of the filters: anabranch, iothub or digitaltwins.
+    #[arg(long, default_value = "anabranch", value_name = "DIALECT")]
+    pub dialect: String,
+    /// Compression of Parquet: snappy, lz4, zstd or none.
+    #[arg(long, default_value = "snappy", value_name = "CODEC", value_parser = compression)]
+    pub compression: Compression,
+    /// What NDJSON and standard output hold: data or cloudevents.
+    #[arg(long, default_value = "data", value_name = "FORMAT", value_parser = format)]
+    pub format: LineFormat,
+    /// Parquet with the node's own columns: partition, offset (the line), key, time and attributes.
+    #[arg(long)]
+    pub system_columns: bool,
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    match text {
+        "snappy" => Ok(Compression::Snappy),
+        "lz4" => Ok(Compression::Lz4),
+        "zstd" => Ok(Compression::Zstd),
+        "none" => Ok(Compression::None),
+        _ => Err("use snappy, lz4, zstd or none".to_owned()),
+    }
+}
+
+fn format(text: &str) -> Result<LineFormat, String> {
+    match text {
+        "data" => Ok(LineFormat::Data),
+        "cloudevents" => Ok(LineFormat::CloudEvents),
+        _ => Err("use data or cloudevents".to_owned()),
+    }
+}
+
+/// Exit status 0 if every line was good, 1 if some were bad or something could not be read or written, 2 for wrong usage.
+pub fn run(args: &PipeArgs) -> ExitCode {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut routes = match Routes::compile(args, color) {
+        Ok(routes) => routes,
+        Err(message) => {
+            eprint!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut bad = 0;
+    let mut report = |origin: &str, line: u64, reason: &str| {
+        bad += 1;
+        if bad <= BAD_LINES_NAMED_MAX {
+            eprintln!("{origin}:{line}: {reason}");
+        }
+    };
+    let progress = Progress::start();
+    let piped = pipe(args, &mut routes, &progress, &mut report);
+    progress.finish();
+    if bad > BAD_LINES_NAMED_MAX {
+        eprintln!("… and {} more bad lines", bad - BAD_LINES_NAMED_MAX);
+    }
+    // What is good is finished even if reading broke off.
+    let finished = routes.finish();
+    for error in [piped.err(), finished.err()].into_iter().flatten() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    if std::io::stderr().is_terminal() {
+        eprint!("{}", routes.summary());
+    }
+    if bad > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn pipe(
+    args: &PipeArgs,
+    routes: &mut Routes,
+    progress: &Progress,
+    report: &mut dyn FnMut(&str, u64, &str),
+) -> Result<(), String> {
+    let stdin = [PathBuf::from("-")];
+    let files = if args.files.is_empty() { &stdin[..] } else { &args.files[..] };
+    for path in files {
+        let origin = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
+        let mut lines = Lines::open(path).map_err(|error| format!("cannot read {origin}: {error}"))?;
+        while let Some(chunk) = lines.next_chunk().map_err(|error| format!("cannot read {origin}: {error}"))? {
+            let mut line = chunk.first_line;
+            for text in chunk.lines() {
+                let text = text.trim_ascii();
+                if !text.is_empty()
+                    && let Err(problem) = routes.line(text)
+                {
+                    match problem {
+                        routes::LineError::Bad(reason) => report(&origin, line, &reason),
+                        routes::LineError::Output(error) => return Err(error),
+                    }
+                }
+                line += 1;
+            }
+            progress.add(chunk.bytes.len() as u64, routes.seen(), routes.matched());
+        }
+    }
+    Ok(())
+}
+
+/// A line on the terminal while work goes on.
+struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    fn start() -> Self {
+        if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() && !std::io::stdin().is_terminal() {
+            return Self(None);
+        }
+        let bar = indicatif::ProgressBar::new_spinner();
+        let style = indicatif::ProgressStyle::with_template("{spinner} {bytes} read, {bytes_per_sec}; {msg}");
+        bar.set_style(style.expect("the template is a constant and a test draws it"));
+        Self(Some(bar))
+    }
+
+    fn add(&self, bytes: u64, seen: u64, matched: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(bytes);
+            bar.set_message(format!("{seen} events, {matched} matched"));
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+            let _ = std::io::stderr().flush();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Reads a file in large pieces that end at line ends. Memory is bounded by the longest line.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 1024 * 1024;
+/// Longest line: larger than any event that a node takes.
+const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A file or standard input, line by line.
+pub struct Lines {
+    source: Box<dyn Read>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were handed out.
+    used: usize,
+    /// Bytes of the buffer that were read.
+    filled: usize,
+    line: u64,
+    is_over: bool,
+}
+
+/// Whole lines.
+pub struct Chunk<'l> {
+    /// The bytes, with the line ends.
+    pub bytes: &'l [u8],
+    /// Number of the first line, from 1.
+    pub first_line: u64,
+}
+
+impl<'l> Chunk<'l> {
+    /// The lines without their ends.
+    pub fn lines(&self) -> impl Iterator<Item = &'l [u8]> + use<'l> {
+        let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes);
+        bytes.split(|byte| *byte == b'\n')
+    }
+}
+
+impl Lines {
+    /// Opens a file; `-` is standard input.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let source: Box<dyn Read> = if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        Ok(Self::new(source))
+    }
+
+    /// Reads from `source`.
+    pub fn new(source: Box<dyn Read>) -> Self {
+        Self { source, buffer: vec![0; CHUNK_BYTES], used: 0, filled: 0, line: 1, is_over: false }
+    }
+
+    /// The next lines; `None` at the end.
+    pub fn next_chunk(&mut self) -> io::Result<Option<Chunk<'_>>> {
+        let last = memchr::memchr_iter(b'\n', &self.buffer[..self.used]).count() as u64;
+        self.line += last;
+        self.buffer.copy_within(self.used..self.filled, 0);
+        self.filled -= self.used;
+        self.used = 0;
+        let mut searched = 0;
+        loop {
+            if let Some(end) = memchr::memrchr(b'\n', &self.buffer[searched..self.filled]) {
+                self.used = searched + end + 1;
+                break;
+            }
+            searched = self.filled;
+            if self.is_over {
+                self.used = self.filled;
+                break;
+            }
+            if self.filled == self.buffer.len() {
+                if self.buffer.len() >= LINE_BYTES_MAX {
+                    return Err(io::Error::other(format!("line {} is longer than {LINE_BYTES_MAX} bytes", self.line)));
+                }
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+            match self.source.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => self.is_over = true,
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.used == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Chunk { bytes: &self.buffer[..self.used], first_line: self.line }))
+    }
+}

@@ -1,0 +1,109 @@
+//! What a node remembers beside the log: the cursors of its endpoints, in one file that is whole after any crash (redb).
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+/// Endpoint name to its cursors, one big-endian `u64` per partition.
+const CURSORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cursors");
+
+/// Why the state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file cannot be opened.
+    #[error("cannot open {path}: {error}; if it is damaged, move it away: endpoints then start anew where their `from` says")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: Box<redb::Error>,
+    },
+    /// Reading or writing failed.
+    #[error("the stored cursors cannot be read or written: {0}")]
+    Access(Box<redb::Error>),
+    /// A stored entry is not what this version writes.
+    #[error("the stored cursors of endpoint '{0}' are not of this version or of another number of partitions")]
+    Entry(String),
+}
+
+impl StateError {
+    fn access(error: impl Into<redb::Error>) -> Self {
+        Self::Access(Box::new(error.into()))
+    }
+}
+
+/// See the module. Calls block.
+#[derive(Debug)]
+pub struct State {
+    database: Database,
+}
+
+impl State {
+    /// Opens the file or creates it.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let open = |error: redb::Error| StateError::Open { path: path.to_owned(), error: Box::new(error) };
+        let database = Database::create(path).map_err(|error| open(error.into()))?;
+        let write = database.begin_write().map_err(|error| open(error.into()))?;
+        // Makes the table, so that reading never finds it missing.
+        write.open_table(CURSORS).map_err(|error| open(error.into()))?;
+        write.commit().map_err(|error| open(error.into()))?;
+        Ok(Self { database })
+    }
+
+    /// The cursors of an endpoint; `None` if it is new.
+    pub fn cursors(&self, endpoint: &str, partitions: u32) -> Result<Option<Vec<u64>>, StateError> {
+        let read = self.database.begin_read().map_err(StateError::access)?;
+        let table = read.open_table(CURSORS).map_err(StateError::access)?;
+        let Some(stored) = table.get(endpoint).map_err(StateError::access)? else { return Ok(None) };
+        let bytes = stored.value();
+        if bytes.len() != partitions as usize * 8 {
+            return Err(StateError::Entry(endpoint.to_owned()));
+        }
+        let offset = |bytes: &[u8]| bytes.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte));
+        Ok(Some(bytes.chunks_exact(8).map(offset).collect()))
+    }
+
+    /// Stores the cursors of these endpoints, all or none, durably.
+    pub fn commit(&self, cursors: &[(String, Vec<u64>)]) -> Result<(), StateError> {
+        let write = self.database.begin_write().map_err(StateError::access)?;
+        {
+            let mut table = write.open_table(CURSORS).map_err(StateError::access)?;
+            for (endpoint, offsets) in cursors {
+                let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_be_bytes()).collect();
+                table.insert(endpoint.as_str(), bytes.as_slice()).map_err(StateError::access)?;
+            }
+        }
+        write.commit().map_err(StateError::access)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_after_a_restart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("state.redb");
+        let state = State::open(&path).expect("opens");
+        assert_eq!(state.cursors("a", 2).expect("reads"), None);
+        state.commit(&[("a".into(), vec![1, u64::MAX]), ("b".into(), vec![0, 7])]).expect("stores");
+        state.commit(&[("b".into(), vec![3, 8])]).expect("stores");
+        let error = State::open(&path).expect_err("in use").to_string();
+        assert!(error.contains("state.redb"), "{error}");
+        drop(state);
+        let state = State::open(&path).expect("opens again");
+        assert_eq!(state.cursors("a", 2).expect("reads"), Some(vec![1, u64::MAX]));
+        assert_eq!(state.cursors("b", 2).expect("reads"), Some(vec![3, 8]));
+        assert!(matches!(state.cursors("a", 3), Err(StateError::Entry(_))));
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused_with_the_way_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("state.redb");
+        std::fs::write(&path, b"this is no database, and long enough to be looked at").expect("writes");
+        let error = State::open(&path).expect_err("no database").to_string();
+        assert!(error.contains("move it away"), "{error}");
+    }
+}
