@@ -24,7 +24,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             let endpoints = count(config.endpoints.len(), "endpoint", "endpoints");
             let routes = count(config.routes.len(), "route", "routes");
             let warnings = checked.diagnostics.len();
-            let warnings = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
+            let warnings =
+                if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
             println!("OK: {endpoints} (the built-in hub counted), {routes}{warnings}");
             ExitCode::SUCCESS
         }

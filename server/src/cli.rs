@@ -10,13 +10,19 @@ use crate::config::Overrides;
 
 /// Event router for device fleets: takes events in, keeps them in a durable log, routes them by filters, delivers.
 #[derive(Debug, Parser)]
-#[command(name = "anabranch", version, arg_required_else_help = true, max_term_width = 110, after_help = "\
+#[command(
+    name = "anabranch",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    after_help = "\
 Examples:
   anabranch run                                     a node on defaults: HTTP on 127.0.0.1:8080, data in ./data
   anabranch demo                                    a node and a fleet of 100,000 devices, for 20 seconds
   anabranch check --config anabranch.toml           every problem of a configuration at once
   anabranch tail --filter 'temp > 30'               follow the log of a running node
-  anabranch pipe --route 'temp > 30=>parquet:hot' events.ndjson")]
+  anabranch pipe --route 'temp > 30=>parquet:hot' events.ndjson"
+)]
 pub struct Cli {
     /// How much to log: error, warn, info, debug or trace.
     #[arg(long, global = true, env = "ANABRANCH_LOG", value_name = "LEVEL", default_value = "info")]

@@ -211,7 +211,9 @@ pub fn load(args: &RunArgs) -> Result<NodeConfig, LoadError> {
     args.overrides().apply(&mut config);
     let problems: Vec<String> = check::problems_of_values(&config)
         .into_iter()
-        .map(|problem| format!("error: {} (from a flag or an environment variable)\n  help: {}\n", problem.message, problem.help))
+        .map(|problem| {
+            format!("error: {} (from a flag or an environment variable)\n  help: {}\n", problem.message, problem.help)
+        })
         .collect();
     if problems.is_empty() { Ok(config) } else { Err(LoadError(problems.concat())) }
 }
@@ -235,7 +237,10 @@ pub fn load_file(path: &Path) -> Result<NodeConfig, LoadError> {
 /// The text of a configuration file.
 pub fn read(path: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(path).map_err(|error| {
-        LoadError(format!("error: cannot read the configuration {}: {error}\n  help: name another file with --config\n", path.display()))
+        LoadError(format!(
+            "error: cannot read the configuration {}: {error}\n  help: name another file with --config\n",
+            path.display()
+        ))
     })
 }
 

@@ -21,8 +21,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use connectors::hub::{Log, LogReader, LogStats};
 use connectors::http::HttpStats;
+use connectors::hub::{Log, LogReader, LogStats};
 use engine::lane::Heads;
 use engine::route::EndpointId;
 use engine::shard::ShardStats;
@@ -150,9 +150,11 @@ impl RunningNode {
             }
         }
         self.cursor_keeper.commit_now(&ended)?;
-        self.shared.endpoints.write().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|name, _| {
-            kept.iter().any(|endpoint| endpoint.name == *name)
-        });
+        self.shared
+            .endpoints
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .retain(|name, _| kept.iter().any(|endpoint| endpoint.name == *name));
         self.ids = ids;
         self.table_version += 1;
         self.shared.switchboard.install(table).await;

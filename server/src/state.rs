@@ -11,7 +11,9 @@ const CURSORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cursors"
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The file cannot be opened.
-    #[error("cannot open {path}: {error}; if it is damaged, move it away: endpoints then start anew where their `from` says")]
+    #[error(
+        "cannot open {path}: {error}; if it is damaged, move it away: endpoints then start anew where their `from` says"
+    )]
     Open {
         /// The file.
         path: PathBuf,

@@ -126,7 +126,13 @@ pub fn message(
 }
 
 /// Decodes a batch, all or nothing.
-pub fn batch(sender: &Sender, body: &[u8], bytes_max: usize, now_ms: i64, into: &mut Submission) -> Result<(), Problem> {
+pub fn batch(
+    sender: &Sender,
+    body: &[u8],
+    bytes_max: usize,
+    now_ms: i64,
+    into: &mut Submission,
+) -> Result<(), Problem> {
     let messages: Vec<BatchMessage> = serde_json::from_slice(body).map_err(|error| {
         Problem::bad_event(RejectReason::MalformedJson, None, format!("not a batch of messages: {error}"))
     })?;
@@ -189,7 +195,10 @@ fn push(
             headers.put(stored, Some(value.as_bytes()));
             bytes += value.len();
         } else if index.is_some() {
-            return Err(invalid(index, format!("'{name}' is no message property: application properties begin with iothub-app-")));
+            return Err(invalid(
+                index,
+                format!("'{name}' is no message property: application properties begin with iothub-app-"),
+            ));
         }
         seen.push(name);
     }

@@ -129,7 +129,8 @@ impl Listener {
     async fn answer(&self, request: Request<Incoming>, is_full: bool) -> Response<ResponseBody> {
         if is_full {
             let detail = format!("the node has its {} connections", self.config.connections_max);
-            let help = "try again later, keep connections open and send more events per request, or raise connections_max";
+            let help =
+                "try again later, keep connections open and send more events per request, or raise connections_max";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, RejectReason::Unavailable, detail, help);
             return self.refuse(Problem { retry_after_s: Some(1), closes: true, ..problem });
         }
@@ -288,7 +289,8 @@ impl Query {
         let mut found = Self::default();
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = iothub::percent_decode(raw).ok_or_else(|| bad(format!("'{raw}' is not percent-encoded UTF-8")))?;
+            let value =
+                iothub::percent_decode(raw).ok_or_else(|| bad(format!("'{raw}' is not percent-encoded UTF-8")))?;
             match name {
                 "key" => found.key = Some(KeyPointer::parse(&value).map_err(bad)?),
                 "type" if !value.is_empty() => found.event_type = Some(value),

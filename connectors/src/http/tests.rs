@@ -74,9 +74,10 @@ fn with_listener<F: Future<Output = ()>>(config: HttpConfig, test: impl FnOnce(W
         });
         let connections = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = tokio::task::spawn_local(serve(listener, config, intake, fallback, stats.clone(), connections, async {
-            let _ = stopped.await;
-        }));
+        let serving =
+            tokio::task::spawn_local(serve(listener, config, intake, fallback, stats.clone(), connections, async {
+                let _ = stopped.await;
+            }));
         test(World { addr, kept, stats }).await;
         let _ = stop.send(());
         serving.await.expect("no panic").expect("served");
@@ -94,7 +95,10 @@ async fn send(addr: SocketAddr, request: http::request::Builder, body: impl Into
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     drop(sender);
     let _ = connection.await;
-    (status, serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())))
+    (
+        status,
+        serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())),
+    )
 }
 
 fn post(path: &str, content_type: &str) -> http::request::Builder {
@@ -117,13 +121,15 @@ const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","s
 #[test]
 fn each_mode_keeps_its_events() {
     with_listener(HttpConfig::default(), |world| async move {
-        let (status, receipt) = send(world.addr, post("/events", "application/cloudevents+json; charset=utf-8"), EVENT).await;
+        let (status, receipt) =
+            send(world.addr, post("/events", "application/cloudevents+json; charset=utf-8"), EVENT).await;
         assert_eq!((status, &receipt["accepted"]), (StatusCode::OK, &json!(1)));
         let batch = format!("[{EVENT},{EVENT}]");
         let (status, receipt) = send(world.addr, post("/events", "Application/CloudEvents-Batch+JSON"), batch).await;
         assert_eq!((status, &receipt["accepted"]), (StatusCode::OK, &json!(2)));
         assert_eq!(receipt["partitions"][0]["count"], json!(2));
-        let binary = post("/events", "text/plain").header("ce-id", "1").header("ce-source", "/s").header("ce-type", "t");
+        let binary =
+            post("/events", "text/plain").header("ce-id", "1").header("ce-source", "/s").header("ce-type", "t");
         let (status, _) = send(world.addr, binary.header("ce-specversion", "1.0"), "hello").await;
         assert_eq!(status, StatusCode::OK);
         let lines = "{\"n\":2}\n\n  {\"n\":3} \r\n4";
@@ -141,15 +147,19 @@ fn bulk_lines_go_by_their_key_and_bad_ones_cost_only_themselves() {
     let config = HttpConfig { key_pointer: Some("/device/id".into()), event_bytes_max: 60, ..HttpConfig::default() };
     with_listener(config, |world| async move {
         let long = format!("{{\"device\":{{\"id\":\"b\"}},\"x\":\"{}\"}}", "y".repeat(100));
-        let body = format!("{{\"device\":{{\"id\":\"a\"}}}}\nnot json\n{{\"device\":{{}}}}\n{long}\n{{\"device\":{{\"id\":7}}}}");
+        let body = format!(
+            "{{\"device\":{{\"id\":\"a\"}}}}\nnot json\n{{\"device\":{{}}}}\n{long}\n{{\"device\":{{\"id\":7}}}}"
+        );
         let (status, receipt) = send(world.addr, post("/events?type=telemetry", "application/x-ndjson"), body).await;
         assert_eq!((status, &receipt["accepted"], &receipt["rejected"]), (StatusCode::OK, &json!(2), &json!(3)));
-        let lines: Vec<_> = receipt["errors"].as_array().expect("errors").iter().map(|e| (&e["line"], &e["reason"])).collect();
+        let lines: Vec<_> =
+            receipt["errors"].as_array().expect("errors").iter().map(|e| (&e["line"], &e["reason"])).collect();
         let expected =
             [(json!(2), json!("malformed_json")), (json!(3), json!("missing_key")), (json!(4), json!("too_large"))];
         assert_eq!(lines, expected.iter().map(|(line, reason)| (line, reason)).collect::<Vec<_>>());
         let kept = world.kept.borrow();
-        let mut keys: Vec<_> = kept.iter().map(|batch| Event::new(batch, 0)).map(|e| (e.key(), e.attribute("type"))).collect();
+        let mut keys: Vec<_> =
+            kept.iter().map(|batch| Event::new(batch, 0)).map(|e| (e.key(), e.attribute("type"))).collect();
         keys.sort();
         assert_eq!(keys, [(Some(&b"7"[..]), Some("telemetry")), (Some(&b"a"[..]), Some("telemetry"))]);
         drop(kept);
@@ -205,8 +215,10 @@ fn iot_hubs_device_path() {
             let message_id = engine::event::SystemProperty::by_keyword("messageId").expect("known");
             assert_eq!((event.system(message_id), event.content_type()), (Some("m1"), Some("application/json")));
         }
-        let batch = json!([{"body":"eA==","base64Encoded":true,"properties":{"iothub-app-k":"v"}},{"body":"y"}]).to_string();
-        let (status, _) = send(world.addr, post("/devices/d/modules/m/messages/events", iothub::BATCH_TYPE), batch).await;
+        let batch =
+            json!([{"body":"eA==","base64Encoded":true,"properties":{"iothub-app-k":"v"}},{"body":"y"}]).to_string();
+        let (status, _) =
+            send(world.addr, post("/devices/d/modules/m/messages/events", iothub::BATCH_TYPE), batch).await;
         assert_eq!(status, StatusCode::NO_CONTENT);
         assert_eq!(data(&world.kept), ["x", "y", "{\"t\":1}"]);
         let spoof = Request::post("/devices/d/messages/events").header("iothub-connection-device-id", "other");

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 /// The values of a column.
@@ -139,9 +141,7 @@ impl ColumnBuilder {
         let valid = std::mem::take(&mut self.valid);
         let nulls = (std::mem::take(&mut self.nulls) > 0).then(|| NullBuffer::from(valid));
         match &mut self.values {
-            Values::Bool(values) => {
-                Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls))
-            }
+            Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls)),
             Values::Int64(values) => Arc::new(Int64Array::new(std::mem::take(values).into(), nulls)),
             Values::Float64(values) => Arc::new(Float64Array::new(std::mem::take(values).into(), nulls)),
             Values::TimestampMs(values) => {

@@ -137,11 +137,19 @@ impl ParquetConfig {
                 problem("columns", message, "use a name that does not begin with `_`; those are the node's own");
             }
             if columns[..at].iter().any(|other| other.name == column.name) {
-                problem("columns", format!("there are two columns `{}`", column.name), "give each column a name of its own");
+                problem(
+                    "columns",
+                    format!("there are two columns `{}`", column.name),
+                    "give each column a name of its own",
+                );
             }
             let path = column.path.as_deref().unwrap_or(&column.name);
             if path.split('.').any(str::is_empty) {
-                problem("columns", format!("`{path}` is no path"), "write member names with dots between, as in loc.lat");
+                problem(
+                    "columns",
+                    format!("`{path}` is no path"),
+                    "write member names with dots between, as in loc.lat",
+                );
             }
             let same = |other: &&ColumnConfig| other.path.as_deref().unwrap_or(&other.name) == path;
             if columns[..at].iter().any(|other| same(&other)) {

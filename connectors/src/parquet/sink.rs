@@ -204,7 +204,9 @@ impl Sink {
         let rows = open.writer.rows();
         let (path, bytes) = open.writer.finish()?;
         tracing::debug!(file = %path.display(), rows, bytes, "file finished");
-        if let Some((_, next)) = path.file_name().and_then(|n| super::names::parse(n.to_str()?)).map(|(_, f, l)| (f, l + 1)) {
+        if let Some((_, next)) =
+            path.file_name().and_then(|n| super::names::parse(n.to_str()?)).map(|(_, f, l)| (f, l + 1))
+        {
             self.done.insert(partition, next);
         }
         SinkStats::add(&self.stats.delivered_events, rows);

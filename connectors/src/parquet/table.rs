@@ -50,10 +50,8 @@ impl Level {
             self.members.push(Member { name: name.clone(), what: Target::Column(column, r#type) });
             return;
         }
-        let existing = self
-            .members
-            .iter()
-            .position(|member| member.name == *name && matches!(member.what, Target::Object(_)));
+        let existing =
+            self.members.iter().position(|member| member.name == *name && matches!(member.what, Target::Object(_)));
         let at = existing.unwrap_or_else(|| {
             self.members.push(Member { name: name.clone(), what: Target::Object(Level::default()) });
             self.members.len() - 1

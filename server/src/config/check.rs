@@ -103,11 +103,17 @@ fn log_problems(log: &LogSettings) -> Vec<Problem> {
     let mut found = Vec::new();
     if !(least..=most).contains(&log.segment_bytes_max) {
         let message = format!("`segment_bytes_max` is {}", log.segment_bytes_max);
-        found.push(Problem { field: "segment_bytes_max", message, help: format!("use a number from {least} to {most}") });
+        found.push(Problem {
+            field: "segment_bytes_max",
+            message,
+            help: format!("use a number from {least} to {most}"),
+        });
     }
     if log.retention_bytes_max != 0 && log.retention_bytes_max < log.segment_bytes_max {
-        let message = "`retention_bytes_max` is smaller than one segment, and only whole segments are removed".to_owned();
-        let help = format!("set it to at least {} (segment_bytes_max), or to 0 to keep everything", log.segment_bytes_max);
+        let message =
+            "`retention_bytes_max` is smaller than one segment, and only whole segments are removed".to_owned();
+        let help =
+            format!("set it to at least {} (segment_bytes_max), or to 0 to keep everything", log.segment_bytes_max);
         found.push(Problem { field: "retention_bytes_max", message, help });
     }
     found
@@ -211,7 +217,11 @@ impl Checker<'_> {
             let name = key.get_ref().to_string();
             if RESERVED.contains(&name.as_str()) {
                 let message = format!("the endpoint name `{name}` is reserved");
-                self.found.push(error(key.span(), message, "choose another; the log itself is the endpoint `hub`, always there"));
+                self.found.push(error(
+                    key.span(),
+                    message,
+                    "choose another; the log itself is the endpoint `hub`, always there",
+                ));
             } else if !is_name(&name) {
                 self.found.push(error(key.span(), format!("`{name}` is no name for an endpoint"), NAME_HELP));
             }
@@ -242,8 +252,12 @@ impl Checker<'_> {
     }
 
     fn endpoint(&mut self, table: &Table<'_>) -> Option<(StartFrom, EndpointKind)> {
-        let others: Vec<&str> =
-            table.entries.iter().map(|(key, _)| key.get_ref().as_ref()).filter(|key| !["type", "from"].contains(key)).collect();
+        let others: Vec<&str> = table
+            .entries
+            .iter()
+            .map(|(key, _)| key.get_ref().as_ref())
+            .filter(|key| !["type", "from"].contains(key))
+            .collect();
         let shape: EndpointShape = table.read(&others, &mut self.found)?;
         let from = match shape.from.as_deref() {
             None | Some("latest") => StartFrom::Latest,
@@ -272,7 +286,10 @@ impl Checker<'_> {
             other => {
                 let help = match nearest(other, ENDPOINT_TYPES) {
                     Some(near) => format!("did you mean \"{near}\"?"),
-                    None => format!("there are {}; the log itself is the endpoint `hub`, always there", list(&ENDPOINT_TYPES)),
+                    None => format!(
+                        "there are {}; the log itself is the endpoint `hub`, always there",
+                        list(&ENDPOINT_TYPES)
+                    ),
                 };
                 found.push(error(table.value_span("type"), format!("there is no endpoint type `{other}`"), help));
                 return None;
@@ -313,9 +330,15 @@ impl Checker<'_> {
                 self.found.push(error(table.value_span("name"), message, "give each route a name of its own"));
             }
             self.known_endpoint(&table, "endpoint", &shape.endpoint, endpoints);
-            let source = self.named(&table, "source", shape.source.as_deref(), Source::by_name, &Source::ALL.map(Source::name));
-            let dialect =
-                self.named(&table, "dialect", shape.dialect.as_deref(), Dialect::by_name, &Dialect::ALL.map(Dialect::name));
+            let source =
+                self.named(&table, "source", shape.source.as_deref(), Source::by_name, &Source::ALL.map(Source::name));
+            let dialect = self.named(
+                &table,
+                "dialect",
+                shape.dialect.as_deref(),
+                Dialect::by_name,
+                &Dialect::ALL.map(Dialect::name),
+            );
             let (Some(source), Some(dialect)) = (source, dialect) else { continue };
             let filter = shape.filter.unwrap_or_else(|| "true".to_owned());
             self.filter(&table, &filter, source, dialect);
@@ -408,14 +431,26 @@ impl Checker<'_> {
             }
             if shape.value.starts_with("$twin") {
                 let message = format!("`{}` asks for a device twin, and this node keeps none", shape.value);
-                self.found.push(error(table.value_span("value"), message, "use static text, or $iothubname for the node's name"));
+                self.found.push(error(
+                    table.value_span("value"),
+                    message,
+                    "use static text, or $iothubname for the node's name",
+                ));
             } else if shape.value.starts_with('$') && shape.value != "$iothubname" {
                 let message = format!("`{}` is not understood", shape.value);
-                self.found.push(error(table.value_span("value"), message, "use static text, or $iothubname for the node's name"));
+                self.found.push(error(
+                    table.value_span("value"),
+                    message,
+                    "use static text, or $iothubname for the node's name",
+                ));
             }
             if shape.endpoints.is_empty() {
                 let message = "an enrichment needs at least one endpoint";
-                self.found.push(error(table.value_span("endpoints"), message, "name the endpoints whose deliveries get it"));
+                self.found.push(error(
+                    table.value_span("endpoints"),
+                    message,
+                    "name the endpoints whose deliveries get it",
+                ));
             }
             for endpoint in &shape.endpoints {
                 self.known_endpoint(&table, "endpoints", endpoint, endpoints);

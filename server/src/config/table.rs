@@ -41,14 +41,6 @@ impl Table<'_> {
         value.map_or_else(|| self.span.clone(), |(_, value)| value.span())
     }
 
-    /// A key's text.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        match self.entries.iter().find(|(found, _)| found.get_ref() == key)?.1.get_ref() {
-            DeValue::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
     /// Reads the table without the keys in `except`. `None` if something was wrong: it is in `problems`.
     pub fn read<T: DeserializeOwned>(&self, except: &[&str], problems: &mut Vec<Diagnostic>) -> Option<T> {
         let mut values = toml::Table::new();
@@ -141,8 +133,8 @@ pub fn plain(value: &DeValue<'_>) -> toml::Value {
         DeValue::Boolean(truth) => toml::Value::Boolean(*truth),
         DeValue::Datetime(datetime) => toml::Value::Datetime(*datetime),
         DeValue::Array(array) => toml::Value::Array(array.iter().map(|value| plain(value.get_ref())).collect()),
-        DeValue::Table(table) => {
-            toml::Value::Table(table.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect())
-        }
+        DeValue::Table(table) => toml::Value::Table(
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect(),
+        ),
     }
 }

@@ -218,7 +218,12 @@ impl Feeder {
         Ok(())
     }
 
-    async fn replay_batch(&mut self, table: &RouteTable, batch: Arc<Batch>, matcher: &mut Matcher) -> Result<(), Ended> {
+    async fn replay_batch(
+        &mut self,
+        table: &RouteTable,
+        batch: Arc<Batch>,
+        matcher: &mut Matcher,
+    ) -> Result<(), Ended> {
         let (partition, end) = (batch.partition(), batch.last_offset() + 1);
         let missing = batch.base_offset().saturating_sub(self.next[partition as usize]);
         if missing > 0 {

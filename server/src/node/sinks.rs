@@ -26,13 +26,15 @@ pub async fn run(
         // The log itself: nothing to deliver.
         EndpointKind::Hub => Ok(()),
         EndpointKind::Webhook(config) => {
-            let webhook = connectors::webhook::Webhook::open(name, config.clone(), data_dir).map_err(|e| e.to_string())?;
+            let webhook =
+                connectors::webhook::Webhook::open(name, config.clone(), data_dir).map_err(|e| e.to_string())?;
             connectors::webhook::run(webhook, feed, stats).await;
             Ok(())
         }
         EndpointKind::Parquet(config) => {
             let (name, config) = (name.to_owned(), config.clone());
-            on_thread(move || connectors::parquet::run_blocking(&name, config, feed, stats).map_err(|e| e.to_string())).await
+            on_thread(move || connectors::parquet::run_blocking(&name, config, feed, stats).map_err(|e| e.to_string()))
+                .await
         }
         EndpointKind::Ndjson(config) => {
             let config = config.clone();
@@ -85,13 +87,17 @@ impl HttpServing {
         let Self { listener, config, router, stats, connections, mut stage } = self;
         let fallback: Fallback = Rc::new(move |request| {
             let router = router.clone();
-            Box::pin(async move { crate::api::call(router, request).await.map(|body| body.map_err(Into::into).boxed_unsync()) })
+            Box::pin(async move {
+                crate::api::call(router, request).await.map(|body| body.map_err(Into::into).boxed_unsync())
+            })
         });
         let shutdown = async move {
             // An error means that the node is gone.
             let _ = stage.wait_for(|stage| *stage > Stage::Run).await;
         };
-        if let Err(error) = connectors::http::serve(listener, config, intake, fallback, stats, connections, shutdown).await {
+        if let Err(error) =
+            connectors::http::serve(listener, config, intake, fallback, stats, connections, shutdown).await
+        {
             tracing::error!(%error, "the HTTP listener of a core cannot be used");
         }
     }

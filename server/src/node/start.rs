@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use connectors::hub::{self, LogOptions};
 use connectors::http::HttpStats;
+use connectors::hub::{self, LogOptions};
 use connectors::intake::Intake;
 use engine::lane::Heads;
 use engine::limits;

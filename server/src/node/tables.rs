@@ -48,12 +48,11 @@ pub fn build(
     let mut routes = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
         let options = CompileOptions { source: route.source, ..CompileOptions::default() };
-        let (filter, _warnings) = Filter::compile(&route.filter, route.dialect, &options).map_err(|problems| {
-            TableError::Filter {
+        let (filter, _warnings) =
+            Filter::compile(&route.filter, route.dialect, &options).map_err(|problems| TableError::Filter {
                 route: route.name.clone(),
                 message: problems.first().map(|problem| problem.message.clone()).unwrap_or_default(),
-            }
-        })?;
+            })?;
         routes.push(Route {
             name: route.name.clone(),
             source: route.source,

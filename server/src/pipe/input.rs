@@ -40,7 +40,8 @@ impl<'l> Chunk<'l> {
 impl Lines {
     /// Opens a file; `-` is standard input.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let source: Box<dyn Read> = if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        let source: Box<dyn Read> =
+            if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
         Ok(Self::new(source))
     }
 

@@ -50,7 +50,10 @@ impl Routes {
     /// Compiles the routes and opens their endpoints; the message is ready to print.
     pub fn compile(args: &PipeArgs, color: bool) -> Result<Self, String> {
         let Some(dialect) = Dialect::by_name(&args.dialect) else {
-            return Err(format!("error: there is no dialect '{}': use anabranch, iothub or digitaltwins\n", args.dialect));
+            return Err(format!(
+                "error: there is no dialect '{}': use anabranch, iothub or digitaltwins\n",
+                args.dialect
+            ));
         };
         let (mut routes, mut outputs, mut problems) = (Vec::new(), Vec::<(String, Output, u64)>::new(), String::new());
         let mut specs = Vec::new();
@@ -129,7 +132,8 @@ impl Routes {
             batch.set_base_offset(number);
             let event = Event::new(&batch, 0);
             let document = parser.parse(decoded.data).ok();
-            let body = document.as_ref().map(|document| document.root()).filter(|_| body_readable(&event, self.dialect));
+            let body =
+                document.as_ref().map(|document| document.root()).filter(|_| body_readable(&event, self.dialect));
             route(routes, outputs, &batch, body, decoded.data, number)
         } else {
             route(routes, outputs, blank, Some(root), text, number)
@@ -169,7 +173,8 @@ fn route(
     let event = &Event::new(batch, 0);
     let mut matched = false;
     for (at, route) in routes.iter().enumerate() {
-        let is_first = |earlier: &Route| earlier.output == route.output && earlier.filter.eval(event, body) == Truth::True;
+        let is_first =
+            |earlier: &Route| earlier.output == route.output && earlier.filter.eval(event, body) == Truth::True;
         if route.filter.eval(event, body) != Truth::True || routes[..at].iter().any(is_first) {
             continue;
         }
