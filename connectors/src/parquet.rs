@@ -7,20 +7,23 @@
 
 mod columns;
 mod config;
+mod encoding;
 mod file;
 mod learn;
 mod names;
+mod rest;
 mod schema;
 mod sink;
+mod system;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{ColumnConfig, ColumnType, Compression, ParquetConfig};
-pub use file::{FileError, FileWriter};
+pub use file::{FileError, FileWriter, Finished};
 pub use learn::Learner;
 pub use names::resume_offsets;
-pub use schema::{Schema, SchemaError};
+pub use schema::{Column, Schema, SchemaError};
 pub use sink::{SinkError, run_blocking};
 pub use table::Table;

@@ -48,8 +48,9 @@ impl Bytes {
         self.ends.len() - 1
     }
 
-    fn into_parts(self) -> (OffsetBuffer<i32>, Buffer) {
-        (OffsetBuffer::new(ScalarBuffer::from(self.ends)), Buffer::from_vec(self.data))
+    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
+        let taken = std::mem::take(self);
+        (OffsetBuffer::new(ScalarBuffer::from(taken.ends)), Buffer::from_vec(taken.data))
     }
 }
 
@@ -59,11 +60,14 @@ pub struct ColumnBuilder {
     values: Values,
     valid: Vec<bool>,
     nulls: usize,
+    /// Rows and bytes of the last array: the room that the next one starts with, so that it does not grow into it step by step.
+    rows_hint: usize,
+    bytes_hint: usize,
 }
 
 impl ColumnBuilder {
     pub fn new(values: Values) -> Self {
-        Self { values, valid: Vec::new(), nulls: 0 }
+        Self { values, valid: Vec::new(), nulls: 0, rows_hint: 0, bytes_hint: 0 }
     }
 
     /// Bytes in memory.
@@ -73,10 +77,26 @@ impl ColumnBuilder {
                 Values::Bool(values) => values.len(),
                 Values::Int64(values) | Values::TimestampMs(values) => values.len() * 8,
                 Values::Float64(values) => values.len() * 8,
-                Values::String(bytes) | Values::Binary(bytes) => bytes.data.len() + bytes.ends.len() * 4,
+                Values::String(bytes) | Values::Binary(bytes) => bytes.data.len() + bytes.rows() * 4,
             }
     }
 
+    /// Makes room for as much as the last array held.
+    pub fn reserve(&mut self) {
+        let rows = self.rows_hint;
+        self.valid.reserve(rows);
+        match &mut self.values {
+            Values::Bool(values) => values.reserve(rows),
+            Values::Int64(values) | Values::TimestampMs(values) => values.reserve(rows),
+            Values::Float64(values) => values.reserve(rows),
+            Values::String(bytes) | Values::Binary(bytes) => {
+                bytes.ends.reserve(rows);
+                bytes.data.reserve(self.bytes_hint);
+            }
+        }
+    }
+
+    #[inline]
     fn mark(&mut self, row: usize) {
         if self.valid.len() > row {
             self.nulls -= usize::from(!self.valid[row]);
@@ -86,6 +106,7 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn set_bool(&mut self, row: usize, value: bool) {
         if let Values::Bool(values) = &mut self.values {
             values.truncate(row);
@@ -94,6 +115,7 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn set_i64(&mut self, row: usize, value: i64) {
         if let Values::Int64(values) | Values::TimestampMs(values) = &mut self.values {
             values.truncate(row);
@@ -102,6 +124,7 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn set_f64(&mut self, row: usize, value: f64) {
         if let Values::Float64(values) = &mut self.values {
             values.truncate(row);
@@ -110,6 +133,7 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn set_bytes(&mut self, row: usize, value: &[u8]) {
         if let Values::String(bytes) | Values::Binary(bytes) = &mut self.values {
             bytes.set(row, value);
@@ -138,6 +162,10 @@ impl ColumnBuilder {
 
     /// The column as an array; the builder is empty afterwards.
     pub fn finish(&mut self) -> ArrayRef {
+        self.rows_hint = self.valid.len();
+        if let Values::String(bytes) | Values::Binary(bytes) = &self.values {
+            self.bytes_hint = bytes.data.len();
+        }
         let valid = std::mem::take(&mut self.valid);
         let nulls = (std::mem::take(&mut self.nulls) > 0).then(|| NullBuffer::from(valid));
         match &mut self.values {
@@ -148,11 +176,11 @@ impl ColumnBuilder {
                 Arc::new(TimestampMillisecondArray::new(std::mem::take(values).into(), nulls).with_timezone("UTC"))
             }
             Values::String(bytes) => {
-                let (offsets, data) = std::mem::take(bytes).into_parts();
+                let (offsets, data) = bytes.take();
                 Arc::new(StringArray::new(offsets, data, nulls))
             }
             Values::Binary(bytes) => {
-                let (offsets, data) = std::mem::take(bytes).into_parts();
+                let (offsets, data) = bytes.take();
                 Arc::new(BinaryArray::new(offsets, data, nulls))
             }
         }

@@ -4,22 +4,26 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use engine::event::Event;
+use engine::lane::Enrichment;
 use engine::parse::Value;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression as Codec;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::config::{Compression, ParquetConfig};
+use super::encoding::properties;
 use super::names;
 use super::schema::Schema;
 use super::table::Table;
 
 /// Rows that gather before they are encoded: enough for the encoder's loops, few enough to stay in the cache.
 const TABLE_ROWS_MAX: usize = 8192;
-/// Rows of a row group.
-const GROUP_ROWS_MAX: usize = 512 * 1024;
+/// Bytes that gather, looked at every so many rows. With events of the largest size that is far from 2 GiB.
+const TABLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+const TABLE_ROWS_CHECK: usize = 64;
+
+const _: () =
+    assert!(TABLE_BYTES_MAX + (TABLE_ROWS_CHECK + 1) * engine::limits::EVENT_BYTES_MAX * 6 < i32::MAX as usize);
 
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,12 @@ pub enum FileError {
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// Two endpoints would remove each other's open files.
+    #[error("another endpoint or node writes into {dir}; give each endpoint a folder of its own")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
     },
     /// The encoder says no.
     #[error("cannot encode {path}: {error}")]
@@ -50,8 +60,20 @@ pub struct FileWriter {
     rows: u64,
     dir: PathBuf,
     temporary: PathBuf,
+    compression: Compression,
+    endpoint: String,
     table: Table,
-    writer: ArrowWriter<File>,
+    output: Output,
+    /// Bytes that the encoder holds in memory, as of its last row batch.
+    encoder_bytes: usize,
+}
+
+/// The encoder is made with the first rows: they decide the encodings.
+enum Output {
+    Fresh(File),
+    Begun(Box<ArrowWriter<File>>),
+    /// An error came between; nothing more can be written.
+    Broken,
 }
 
 impl FileWriter {
@@ -65,21 +87,35 @@ impl FileWriter {
         first: u64,
     ) -> Result<Self, FileError> {
         let temporary = config.dir.join(format!("{}p{partition:05}-{first:020}", names::TEMPORARY));
-        let table = Table::new(schema, with_system);
         let file = File::create(&temporary).map_err(|error| FileError::Io { path: temporary.clone(), error })?;
-        let properties = properties(config, endpoint, partition);
-        let writer = ArrowWriter::try_new(file, table.arrow_schema().clone(), Some(properties))
-            .map_err(|error| FileError::Encode { path: temporary.clone(), error })?;
-        let dir = config.dir.clone();
-        Ok(Self { partition, first, last: first, rows: 0, dir, temporary, table, writer })
+        Ok(Self {
+            partition,
+            first,
+            last: first,
+            rows: 0,
+            dir: config.dir.clone(),
+            temporary,
+            compression: config.compression,
+            endpoint: endpoint.to_owned(),
+            table: Table::new(schema, with_system),
+            output: Output::Fresh(file),
+            encoder_bytes: 0,
+        })
     }
 
-    /// Appends an event.
-    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, offset: u64) -> Result<(), FileError> {
-        self.table.push(event, body);
-        self.last = offset;
+    /// Appends an event; offsets ascend. `body` is its data parsed; `None` where it is no JSON.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        body: Option<Value<'_>>,
+        enrichments: &[Enrichment],
+    ) -> Result<(), FileError> {
+        self.table.push(event, body, enrichments);
+        self.last = event.offset();
         self.rows += 1;
-        if self.table.rows() >= TABLE_ROWS_MAX { self.encode() } else { Ok(()) }
+        // Large events are asked for more often: a column's values are counted in 31 bits.
+        let is_large = self.table.rows().is_multiple_of(TABLE_ROWS_CHECK) && self.table.byte_len() >= TABLE_BYTES_MAX;
+        if self.table.rows() >= TABLE_ROWS_MAX || is_large { self.encode() } else { Ok(()) }
     }
 
     /// Rows so far.
@@ -89,64 +125,100 @@ impl FileWriter {
 
     /// Bytes written so far, and those that will be when what is in memory is encoded, roughly.
     pub fn bytes(&self) -> u64 {
-        self.writer.bytes_written() as u64 + self.memory_bytes()
+        let written = match &self.output {
+            Output::Begun(writer) => writer.bytes_written() as u64,
+            Output::Fresh(_) | Output::Broken => 0,
+        };
+        written + self.memory_bytes()
     }
 
     /// Bytes in memory, roughly.
     pub fn memory_bytes(&self) -> u64 {
-        (self.writer.in_progress_size() + self.table.byte_len()) as u64
+        (self.encoder_bytes + self.table.byte_len()) as u64
+    }
+
+    /// Writes everything in memory to the file, as a row group of its own.
+    pub fn spill(&mut self) -> Result<(), FileError> {
+        self.encode()?;
+        if let Output::Begun(writer) = &mut self.output {
+            writer.flush().map_err(|error| FileError::Encode { path: self.temporary.clone(), error })?;
+        }
+        self.encoder_bytes = 0;
+        Ok(())
     }
 
     fn encode(&mut self) -> Result<(), FileError> {
+        if self.table.rows() == 0 {
+            return Ok(());
+        }
         let rows = self.table.take();
-        self.writer.write(&rows).map_err(|error| FileError::Encode { path: self.temporary.clone(), error })
+        let failed = |error| FileError::Encode { path: self.temporary.clone(), error };
+        let mut writer = match std::mem::replace(&mut self.output, Output::Broken) {
+            Output::Begun(writer) => writer,
+            Output::Fresh(file) => {
+                let metadata = [
+                    ("anabranch.endpoint", self.endpoint.clone()),
+                    ("anabranch.partition", self.partition.to_string()),
+                ]
+                .map(|(key, value)| KeyValue::new(key.to_owned(), value));
+                let properties = properties(self.compression, &rows, metadata.into());
+                Box::new(ArrowWriter::try_new(file, rows.schema(), Some(properties)).map_err(failed)?)
+            }
+            Output::Broken => return Err(failed(ParquetError::General("an earlier write failed".to_owned()))),
+        };
+        writer.write(&rows).map_err(failed)?;
+        self.encoder_bytes = writer.memory_size();
+        self.output = Output::Begun(writer);
+        Ok(())
     }
 
-    /// Encodes the rest and gives the file its name; its path and size. Once this returns it survives power loss.
-    pub fn finish(mut self) -> Result<(PathBuf, u64), FileError> {
-        if self.table.rows() > 0 {
-            self.encode()?;
-        }
-        let range = [("anabranch.first_offset", self.first), ("anabranch.last_offset", self.last)];
-        for (key, offset) in range {
-            self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), offset.to_string()));
-        }
+    /// Encodes the rest and gives the file its name. Once this returns it survives power loss.
+    pub fn finish(mut self) -> Result<Finished, FileError> {
+        self.encode()?;
         let encode = |error| FileError::Encode { path: self.temporary.clone(), error };
-        self.writer.finish().map_err(encode)?;
-        let bytes = self.writer.bytes_written() as u64;
+        let Output::Begun(mut writer) = self.output else {
+            return Err(encode(ParquetError::General("a file without rows".to_owned())));
+        };
+        let range = [("first_offset", self.first), ("last_offset", self.last), ("rows", self.rows)];
+        for (key, number) in range {
+            writer.append_key_value_metadata(KeyValue::new(format!("anabranch.{key}"), number.to_string()));
+        }
+        writer.finish().map_err(encode)?;
+        let bytes = writer.bytes_written() as u64;
         let path = self.dir.join(names::file_name(self.partition, self.first, self.last));
         let named = (|| {
-            self.writer.inner().sync_all()?;
+            writer.inner().sync_all()?;
             std::fs::rename(&self.temporary, &path)?;
             crate::hub::sync_dir(&self.dir)
         })();
         named.map_err(|error| FileError::Io { path: path.clone(), error })?;
-        Ok((path, bytes))
+        Ok(Finished { path, bytes, rows: self.rows, next: self.last + 1 })
     }
 }
 
-fn properties(config: &ParquetConfig, endpoint: &str, partition: u32) -> WriterProperties {
-    let codec = match config.compression {
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Lz4 => Codec::LZ4_RAW,
-        Compression::Zstd => Codec::ZSTD(Default::default()),
-        Compression::None => Codec::UNCOMPRESSED,
-    };
-    let metadata = vec![
-        KeyValue::new("anabranch.endpoint".to_owned(), endpoint.to_owned()),
-        KeyValue::new("anabranch.partition".to_owned(), partition.to_string()),
-    ];
-    WriterProperties::builder()
-        .set_compression(codec)
-        .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(metadata))
-        .set_created_by("anabranch".to_owned())
-        .build()
+/// A file that is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Under its final name.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Offset behind its last row.
+    pub next: u64,
 }
 
-/// Makes the folder and clears what an earlier run did not finish.
-pub fn prepare_dir(dir: &Path) -> Result<(), FileError> {
-    let prepared = std::fs::create_dir_all(dir).and_then(|()| names::remove_temporary(dir));
-    prepared.map_err(|error| FileError::Io { path: dir.to_owned(), error })
+/// Makes the folder, takes it for as long as the result lives, and clears what an earlier run did not finish.
+pub fn prepare_dir(dir: &Path) -> Result<File, FileError> {
+    let prepared = (|| {
+        std::fs::create_dir_all(dir)?;
+        let lock = names::lock(dir)?;
+        names::remove_temporary(dir)?;
+        Ok(lock)
+    })();
+    prepared.map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => FileError::InUse { dir: dir.to_owned() },
+        _ => FileError::Io { path: dir.to_owned(), error },
+    })
 }

@@ -36,7 +36,7 @@ impl Learner {
 
     /// The columns.
     pub fn finish(self) -> Schema {
-        Schema { columns: self.columns }
+        Schema::new(self.columns)
     }
 
     fn members(&mut self, value: Value<'_>) {

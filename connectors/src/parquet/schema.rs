@@ -31,6 +31,15 @@ pub enum SchemaError {
         /// What is wrong.
         reason: String,
     },
+    /// The configured columns are not those of the files that are there.
+    #[error(
+        "the files in {dir} have other columns than the configuration ({path} says which); \
+         give the endpoint a new folder, or move what is there away", path = FILE
+    )]
+    Differs {
+        /// The folder.
+        dir: PathBuf,
+    },
 }
 
 /// A column of the data.
@@ -44,32 +53,53 @@ pub struct Column {
     pub r#type: ColumnType,
 }
 
+/// Version of the kept file's format.
+const VERSION: u32 = 1;
+
 /// The columns of the data, in the order of the files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Schema {
+    version: u32,
     /// The columns.
     pub columns: Vec<Column>,
 }
 
 impl Schema {
+    /// These columns.
+    pub fn new(columns: Vec<Column>) -> Self {
+        Self { version: VERSION, columns }
+    }
+
     /// As configured.
     pub fn configured(columns: &[ColumnConfig]) -> Self {
         let column = |column: &ColumnConfig| {
             let path = column.path.as_deref().unwrap_or(&column.name).split('.').map(str::to_owned).collect();
             Column { name: column.name.clone(), path, r#type: column.r#type }
         };
-        Self { columns: columns.iter().map(column).collect() }
+        Self::new(columns.iter().map(column).collect())
     }
 
     /// The schema kept in a folder, if there is one.
     pub fn load(dir: &Path) -> Result<Option<Self>, SchemaError> {
         let path = dir.join(FILE);
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| SchemaError::Malformed { path, reason: error.to_string() }),
+            Ok(bytes) => match serde_json::from_slice::<Self>(&bytes) {
+                Ok(schema) if schema.version == VERSION => Ok(Some(schema)),
+                Ok(schema) => Err(SchemaError::Malformed { path, reason: format!("version {}", schema.version) }),
+                Err(error) => Err(SchemaError::Malformed { path, reason: error.to_string() }),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(SchemaError::Io { path, error }),
+        }
+    }
+
+    /// The schema of a folder: the configured one, held against the kept one, or else the kept one. `None`: it is to be learnt.
+    pub fn of(dir: &Path, configured: Option<&[ColumnConfig]>) -> Result<Option<Self>, SchemaError> {
+        match (configured.map(Self::configured), Self::load(dir)?) {
+            (Some(configured), Some(kept)) if configured != kept => Err(SchemaError::Differs { dir: dir.to_owned() }),
+            (Some(configured), None) => configured.save(dir).map(|()| Some(configured)),
+            (_, kept) => Ok(kept),
         }
     }
 
@@ -112,6 +142,7 @@ pub fn system_fields() -> Fields {
         Field::new("_offset", DataType::Int64, false),
         Field::new("_key", DataType::Utf8, true),
         Field::new("_time", timestamp(), false),
+        Field::new("_ingest_time", timestamp(), false),
         Field::new("_id", DataType::Utf8, true),
         Field::new("_type", DataType::Utf8, true),
         Field::new("_source", DataType::Utf8, true),

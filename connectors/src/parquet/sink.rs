@@ -2,11 +2,12 @@
 //! deliveries settled with their file.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::event::Event;
 use engine::filter::body_text;
+use engine::lane::Delivery;
 use engine::parse::Parser;
 use tokio::time::Instant;
 
@@ -38,6 +39,8 @@ struct OpenFile {
     writer: FileWriter,
     tickets: Vec<SettleTicket>,
     since: Instant,
+    /// Its memory as last counted into the sum.
+    memory_bytes: u64,
 }
 
 struct Sink {
@@ -49,24 +52,30 @@ struct Sink {
     open: BTreeMap<u32, OpenFile>,
     /// Behind what finished files cover, per partition.
     done: BTreeMap<u32, u64>,
+    /// When the oldest open file is to be finished.
+    deadline: Option<Instant>,
+    /// Of all open files.
+    memory_bytes: u64,
     stats: Arc<SinkStats>,
 }
 
 /// Runs the endpoint on this thread until its feed ends; then all files are finished.
 pub fn run_blocking(name: &str, config: ParquetConfig, feed: Feed, stats: Arc<SinkStats>) -> Result<(), SinkError> {
-    prepare_dir(&config.dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(SinkError::Timer)?;
     runtime.block_on(run(name, config, feed, stats))
 }
 
-async fn run(name: &str, config: ParquetConfig, mut feed: Feed, stats: Arc<SinkStats>) -> Result<(), SinkError> {
+/// As [`run_blocking`], within a runtime that has timers. Dropped half-way it leaves what a crash would.
+pub(super) async fn run(
+    name: &str,
+    config: ParquetConfig,
+    mut feed: Feed,
+    stats: Arc<SinkStats>,
+) -> Result<(), SinkError> {
+    let _lock = prepare_dir(&config.dir)?;
     let mut parser = Parser::default();
-    let kept = match &config.columns {
-        Some(columns) => Some(Schema::configured(columns)),
-        None => Schema::load(&config.dir)?,
-    };
     let mut waiting = Vec::new();
-    let schema = match kept {
+    let schema = match Schema::of(&config.dir, config.columns.as_deref())? {
         Some(schema) => schema,
         None => {
             let schema = learn(&config, &mut feed, &mut parser, &mut waiting).await;
@@ -80,12 +89,23 @@ async fn run(name: &str, config: ParquetConfig, mut feed: Feed, stats: Arc<SinkS
     let done = resume_offsets(&config.dir).map_err(|error| FileError::Io { path: config.dir.clone(), error })?;
     let done = done.into_iter().collect();
     let name = name.to_owned();
-    let mut sink = Sink { name, config, schema, parser, text: String::new(), open: BTreeMap::new(), done, stats };
+    let mut sink = Sink {
+        name,
+        config,
+        schema,
+        parser,
+        text: String::new(),
+        open: BTreeMap::new(),
+        done,
+        deadline: None,
+        memory_bytes: 0,
+        stats,
+    };
     for handed in waiting {
         sink.take(handed)?;
     }
     loop {
-        let handed = match sink.next_deadline() {
+        let handed = match sink.deadline {
             Some(deadline) => match tokio::time::timeout_at(deadline, feed.next()).await {
                 Ok(handed) => handed,
                 Err(_) => {
@@ -100,7 +120,7 @@ async fn run(name: &str, config: ParquetConfig, mut feed: Feed, stats: Arc<SinkS
             None => break,
         }
         // Under load the feed never lets the timer speak.
-        if sink.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+        if sink.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             sink.finish_aged()?;
         }
     }
@@ -138,38 +158,46 @@ impl Sink {
         let Handed { delivery, ticket } = handed;
         let partition = delivery.batch.partition();
         let done = self.done.get(&partition).copied().unwrap_or(0);
-        let mut ticket = Some(ticket);
-        for event in delivery.events().filter(|event| event.offset() >= done) {
-            self.push(partition, &event)?;
-        }
-        if let Some(open) = self.open.get_mut(&partition) {
-            open.tickets.extend(ticket.take());
-        }
-        if let Some(ticket) = ticket {
-            // Finished files have all of it.
+        let rows = delivery.len();
+        let Some(delivery) = delivery.from_offset(done) else {
+            self.skipped(partition, rows);
             ticket.settle();
+            return Ok(());
+        };
+        if delivery.len() < rows {
+            self.skipped(partition, rows - delivery.len());
         }
+        let Self { parser, text, .. } = self;
+        let (mut parser, mut text) = (std::mem::take(parser), std::mem::take(text));
+        let open = self.open_file(partition, &delivery)?;
+        for event in delivery.events() {
+            let document = body_text(&event, &mut text).and_then(|text| parser.parse(text).ok());
+            let body = document.as_ref().map(|document| document.root());
+            open.writer.push(&event, body, &delivery.enrichments)?;
+        }
+        open.tickets.push(ticket);
+        (self.parser, self.text) = (parser, text);
         self.finish_large(partition)
     }
 
-    fn push(&mut self, partition: u32, event: &Event<'_>) -> Result<(), SinkError> {
-        let open = match self.open.entry(partition) {
-            std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                let first = event.offset();
-                let writer = FileWriter::create(&self.config, &self.schema, true, &self.name, partition, first)?;
-                vacant.insert(OpenFile { writer, tickets: Vec::new(), since: Instant::now() })
-            }
-        };
-        let document = body_text(event, &mut self.text).and_then(|text| self.parser.parse(text).ok());
-        let body = document.as_ref().map(|document| document.root());
-        open.writer.push(event, body, event.offset())?;
-        Ok(())
+    /// Rows that finished files hold already. Right after a start that is the replay; at any other time, or in large numbers, it
+    /// says that the folder belongs to another log.
+    fn skipped(&self, partition: u32, rows: usize) {
+        tracing::info!(endpoint = self.name, partition, rows, "already in finished files");
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        let age = Duration::from_millis(self.config.age_ms_max);
-        self.open.values().map(|open| open.since + age).min()
+    fn open_file(&mut self, partition: u32, delivery: &Delivery) -> Result<&mut OpenFile, SinkError> {
+        Ok(match self.open.entry(partition) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => {
+                let first = delivery.events().next().map_or(0, |event| event.offset());
+                let writer = FileWriter::create(&self.config, &self.schema, true, &self.name, partition, first)?;
+                let since = Instant::now();
+                let deadline = since + Duration::from_millis(self.config.age_ms_max);
+                self.deadline.get_or_insert(deadline);
+                vacant.insert(OpenFile { writer, tickets: Vec::new(), since, memory_bytes: 0 })
+            }
+        })
     }
 
     fn finish_aged(&mut self) -> Result<(), SinkError> {
@@ -179,40 +207,40 @@ impl Sink {
         aged.into_iter().try_for_each(|partition| self.finish(partition))
     }
 
-    /// Finishes the partition's file if it has its size, and the largest of all while memory is short.
+    /// Finishes the partition's file if it has its size, and writes out the largest of all while memory is short.
     fn finish_large(&mut self, partition: u32) -> Result<(), SinkError> {
-        if let Some(open) = self.open.get(&partition)
-            && (open.writer.rows() >= self.config.rows_max || open.writer.bytes() >= self.config.bytes_max)
-        {
-            self.finish(partition)?;
-        }
-        loop {
-            let memory: u64 = self.open.values().map(|open| open.writer.memory_bytes()).sum();
-            if memory <= self.config.memory_bytes_max {
-                return Ok(());
+        if let Some(open) = self.open.get_mut(&partition) {
+            if open.writer.rows() >= self.config.rows_max || open.writer.bytes() >= self.config.bytes_max {
+                return self.finish(partition);
             }
-            let largest = self.open.iter().max_by_key(|(_, open)| open.writer.memory_bytes()).map(|(p, _)| *p);
-            match largest {
-                Some(largest) => self.finish(largest)?,
-                None => return Ok(()),
-            }
+            count_memory(open, &mut self.memory_bytes);
         }
+        while self.memory_bytes > self.config.memory_bytes_max {
+            let Some(largest) = self.open.values_mut().max_by_key(|open| open.memory_bytes) else { break };
+            largest.writer.spill()?;
+            count_memory(largest, &mut self.memory_bytes);
+        }
+        Ok(())
     }
 
     fn finish(&mut self, partition: u32) -> Result<(), SinkError> {
         let Some(open) = self.open.remove(&partition) else { return Ok(()) };
-        let rows = open.writer.rows();
-        let (path, bytes) = open.writer.finish()?;
-        tracing::debug!(file = %path.display(), rows, bytes, "file finished");
-        if let Some((_, next)) =
-            path.file_name().and_then(|n| super::names::parse(n.to_str()?)).map(|(_, f, l)| (f, l + 1))
-        {
-            self.done.insert(partition, next);
-        }
-        SinkStats::add(&self.stats.delivered_events, rows);
-        SinkStats::add(&self.stats.delivered_bytes, bytes);
+        self.memory_bytes -= open.memory_bytes;
+        let age = Duration::from_millis(self.config.age_ms_max);
+        self.deadline = self.open.values().map(|open| open.since + age).min();
+        let file = open.writer.finish()?;
+        tracing::debug!(endpoint = self.name, file = %file.path.display(), rows = file.rows, bytes = file.bytes, "file finished");
+        self.done.insert(partition, file.next);
+        SinkStats::add(&self.stats.delivered_events, file.rows);
+        SinkStats::add(&self.stats.delivered_bytes, file.bytes);
         SinkStats::add(&self.stats.files, 1);
         open.tickets.into_iter().for_each(SettleTicket::settle);
         Ok(())
     }
+}
+
+fn count_memory(open: &mut OpenFile, sum: &mut u64) {
+    let now = open.writer.memory_bytes();
+    *sum = *sum + now - open.memory_bytes;
+    open.memory_bytes = now;
 }

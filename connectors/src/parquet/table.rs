@@ -7,89 +7,81 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
-use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
+use engine::event::Event;
+use engine::lane::Enrichment;
 use engine::parse::{Kind, Value};
 
 use super::columns::{ColumnBuilder, Values};
 use super::config::ColumnType;
+use super::rest::{self, Above};
 use super::schema::{Schema, rest_fields, system_fields};
-use crate::cloudevents::write_json_string;
+use super::system::SystemColumns;
 
 #[derive(Debug)]
 struct Member {
     name: String,
-    what: Target,
-}
-
-#[derive(Debug)]
-enum Target {
-    Column(usize, ColumnType),
-    Object(Level),
+    column: Option<(usize, ColumnType)>,
+    /// What is inside, where the member is an object. A member may be both: devices do not agree on everything.
+    inside: Option<Level>,
 }
 
 #[derive(Debug, Default)]
 struct Level {
+    /// In the order of the columns.
     members: Vec<Member>,
+    /// Indexes into `members` in the order of their names.
+    sorted: Vec<usize>,
     /// Where the next member is expected.
     next: usize,
 }
 
 impl Level {
-    fn find(&mut self, name: &str) -> Option<&mut Target> {
+    #[inline]
+    fn find(&mut self, name: &str) -> Option<&mut Member> {
         let at = match self.members.get(self.next) {
             Some(member) if member.name == name => self.next,
-            _ => self.members.iter().position(|member| member.name == name)?,
+            _ => self.search(name)?,
         };
         self.next = at + 1;
-        Some(&mut self.members[at].what)
+        Some(&mut self.members[at])
+    }
+
+    fn search(&self, name: &str) -> Option<usize> {
+        self.sorted
+            .binary_search_by(|at| self.members[*at].name.as_str().cmp(name))
+            .ok()
+            .map(|found| self.sorted[found])
     }
 
     fn add(&mut self, path: &[String], column: usize, r#type: ColumnType) {
-        let Some((name, rest)) = path.split_first() else { return };
-        if rest.is_empty() {
-            self.members.push(Member { name: name.clone(), what: Target::Column(column, r#type) });
-            return;
-        }
-        let existing =
-            self.members.iter().position(|member| member.name == *name && matches!(member.what, Target::Object(_)));
-        let at = existing.unwrap_or_else(|| {
-            self.members.push(Member { name: name.clone(), what: Target::Object(Level::default()) });
-            self.members.len() - 1
+        let Some((name, inner)) = path.split_first() else { return };
+        let at = self.search(name).unwrap_or_else(|| {
+            let at = self.members.len();
+            let place = self.sorted.partition_point(|at| self.members[*at].name < *name);
+            self.sorted.insert(place, at);
+            self.members.push(Member { name: name.clone(), column: None, inside: None });
+            at
         });
-        if let Target::Object(level) = &mut self.members[at].what {
-            level.add(rest, column, r#type);
+        let member = &mut self.members[at];
+        if inner.is_empty() {
+            member.column = Some((column, r#type));
+        } else {
+            member.inside.get_or_insert_default().add(inner, column, r#type);
         }
     }
-}
-
-/// Columns of the node itself, filled from the event.
-#[derive(Debug)]
-struct System {
-    partition: ColumnBuilder,
-    offset: ColumnBuilder,
-    key: ColumnBuilder,
-    time: ColumnBuilder,
-    id: ColumnBuilder,
-    r#type: ColumnBuilder,
-    source: ColumnBuilder,
-    attributes: ColumnBuilder,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Table {
     arrow: SchemaRef,
-    system: Option<System>,
+    system: Option<SystemColumns>,
     root: Level,
     data: Vec<ColumnBuilder>,
     rest: ColumnBuilder,
     raw: ColumnBuilder,
     rows: usize,
     text: Vec<u8>,
-}
-
-fn strings() -> ColumnBuilder {
-    ColumnBuilder::new(Values::String(Default::default()))
 }
 
 impl Table {
@@ -110,24 +102,13 @@ impl Table {
                 ColumnType::TimestampMs => Values::TimestampMs(Vec::new()),
             }));
         }
-        let system = with_system.then(|| System {
-            partition: ColumnBuilder::new(Values::Int64(Vec::new())),
-            offset: ColumnBuilder::new(Values::Int64(Vec::new())),
-            key: strings(),
-            time: ColumnBuilder::new(Values::TimestampMs(Vec::new())),
-            id: strings(),
-            r#type: strings(),
-            source: strings(),
-            attributes: strings(),
-        });
-        let raw = ColumnBuilder::new(Values::Binary(Default::default()));
         Self {
             arrow: Arc::new(ArrowSchema::new(fields)),
-            system,
+            system: with_system.then(SystemColumns::new),
             root,
             data,
-            rest: strings(),
-            raw,
+            rest: ColumnBuilder::new(Values::String(Default::default())),
+            raw: ColumnBuilder::new(Values::Binary(Default::default())),
             rows: 0,
             text: Vec::new(),
         }
@@ -146,14 +127,17 @@ impl Table {
     /// Bytes in memory.
     pub fn byte_len(&self) -> usize {
         let columns = self.data.iter().chain([&self.rest, &self.raw]).map(ColumnBuilder::byte_len).sum::<usize>();
-        columns + if self.system.is_some() { self.rows * 96 } else { 0 }
+        columns + self.system.as_ref().map_or(0, SystemColumns::byte_len)
     }
 
     /// Appends an event. `body` is its data parsed; `None` where it is no JSON.
-    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>) {
+    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, enrichments: &[Enrichment]) {
         let row = self.rows;
+        if row == 0 {
+            self.reserve();
+        }
         if let Some(system) = &mut self.system {
-            system.push(row, event, &mut self.text);
+            system.push(row, event, enrichments, &mut self.text);
         }
         self.text.clear();
         match body {
@@ -178,6 +162,13 @@ impl Table {
         self.rows += 1;
     }
 
+    fn reserve(&mut self) {
+        if let Some(system) = &mut self.system {
+            system.reserve();
+        }
+        self.data.iter_mut().chain([&mut self.rest, &mut self.raw]).for_each(ColumnBuilder::reserve);
+    }
+
     /// Takes the rows out as a record batch.
     pub fn take(&mut self) -> RecordBatch {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.arrow.fields().len());
@@ -191,87 +182,6 @@ impl Table {
     }
 }
 
-impl System {
-    fn push(&mut self, row: usize, event: &Event<'_>, text: &mut Vec<u8>) {
-        self.partition.set_i64(row, i64::from(event.partition()));
-        self.offset.set_i64(row, event.offset() as i64);
-        self.time.set_i64(row, event.timestamp_ms());
-        if let Some(key) = event.key().and_then(|key| std::str::from_utf8(key).ok()) {
-            self.key.set_bytes(row, key.as_bytes());
-        }
-        text.clear();
-        for (name, value) in event.headers() {
-            let value_text = value.and_then(|value| std::str::from_utf8(value).ok());
-            match (name.strip_prefix(CE_PREFIX), value_text) {
-                (Some("id"), Some(value)) => self.id.set_bytes(row, value.as_bytes()),
-                (Some("type"), Some(value)) => self.r#type.set_bytes(row, value.as_bytes()),
-                (Some("source"), Some(value)) => self.source.set_bytes(row, value.as_bytes()),
-                (attribute, _) => {
-                    let name = if name == CONTENT_TYPE { "datacontenttype" } else { attribute.unwrap_or(name) };
-                    text.push(if text.is_empty() { b'{' } else { b',' });
-                    write_json_string(text, name);
-                    text.push(b':');
-                    match value {
-                        Some(value) => write_json_string(text, &String::from_utf8_lossy(value)),
-                        None => text.extend_from_slice(b"null"),
-                    }
-                }
-            }
-        }
-        if !text.is_empty() {
-            text.push(b'}');
-            self.attributes.set_bytes(row, text);
-        }
-        for column in [&mut self.key, &mut self.id, &mut self.r#type, &mut self.source, &mut self.attributes] {
-            column.end_row(row);
-        }
-    }
-
-    fn finish(&mut self) -> [ArrayRef; 8] {
-        [
-            self.partition.finish(),
-            self.offset.finish(),
-            self.key.finish(),
-            self.time.finish(),
-            self.id.finish(),
-            self.r#type.finish(),
-            self.source.finish(),
-            self.attributes.finish(),
-        ]
-    }
-}
-
-/// The names above a level, kept on the stack: they are only written down where something has no column.
-#[derive(Clone, Copy)]
-struct Above<'p> {
-    outer: Option<&'p Above<'p>>,
-    name: &'p str,
-}
-
-impl Above<'_> {
-    fn write(&self, out: &mut String) {
-        if let Some(outer) = self.outer {
-            outer.write(out);
-        }
-        out.push_str(self.name);
-        out.push('.');
-    }
-}
-
-/// Adds what has no column to the text of a JSON object, names of nested members with dots between.
-#[cold]
-fn add_rest(text: &mut Vec<u8>, above: Option<&Above<'_>>, name: &str, value: Value<'_>) {
-    text.push(if text.is_empty() { b'{' } else { b',' });
-    let mut full = String::new();
-    if let Some(above) = above {
-        above.write(&mut full);
-    }
-    full.push_str(name);
-    write_json_string(text, &full);
-    text.push(b':');
-    write_value(text, value);
-}
-
 fn spread(
     level: &mut Level,
     object: Value<'_>,
@@ -282,61 +192,30 @@ fn spread(
 ) {
     level.next = 0;
     for (name, value) in object.members() {
-        match level.find(name) {
-            Some(Target::Column(at, r#type)) => {
-                let column = &mut columns[*at];
-                match (*r#type, value.kind()) {
-                    (ColumnType::Bool, Kind::Bool(value)) => column.set_bool(row, value),
-                    (ColumnType::Int64 | ColumnType::TimestampMs, Kind::Int(value)) => column.set_i64(row, value),
-                    (ColumnType::Float64, Kind::Float(value)) => column.set_f64(row, value),
-                    // Only what a double holds exactly; other whole numbers keep their digits in `_rest`.
-                    (ColumnType::Float64, Kind::Int(value)) if value.unsigned_abs() <= 1 << 53 => {
-                        column.set_f64(row, value as f64);
-                    }
-                    (ColumnType::String, Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
-                    (_, Kind::Null) => {}
-                    _ => add_rest(rest, above, name, value),
+        let Some(member) = level.find(name) else {
+            rest::add(rest, above, name, value);
+            continue;
+        };
+        let column = member.column.map(|(at, r#type)| (&mut columns[at], r#type));
+        match (column, value.kind()) {
+            (Some((column, ColumnType::Bool)), Kind::Bool(value)) => column.set_bool(row, value),
+            (Some((column, ColumnType::Int64 | ColumnType::TimestampMs)), Kind::Int(value)) => {
+                column.set_i64(row, value)
+            }
+            (Some((column, ColumnType::Float64)), Kind::Float(value)) => column.set_f64(row, value),
+            // Only what a double holds exactly; other whole numbers keep their digits in `_rest`.
+            (Some((column, ColumnType::Float64)), Kind::Int(value)) if value.unsigned_abs() <= 1 << 53 => {
+                column.set_f64(row, value as f64);
+            }
+            (Some((column, ColumnType::String)), Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
+            (Some(_), Kind::Null) => {}
+            // An object without members would leave no trace in the columns.
+            (_, Kind::Object(members)) if members > 0 && member.inside.is_some() => {
+                if let Some(inside) = &mut member.inside {
+                    spread(inside, value, row, columns, rest, Some(&Above { outer: above, name }));
                 }
             }
-            Some(Target::Object(level)) if matches!(value.kind(), Kind::Object(_)) => {
-                spread(level, value, row, columns, rest, Some(&Above { outer: above, name }));
-            }
-            _ => add_rest(rest, above, name, value),
-        }
-    }
-}
-
-/// Appends a value as JSON.
-pub fn write_value(out: &mut Vec<u8>, value: Value<'_>) {
-    use std::io::Write;
-    match value.kind() {
-        Kind::Null => out.extend_from_slice(b"null"),
-        Kind::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
-        Kind::Int(number) => write!(out, "{number}").expect("writing to memory"),
-        Kind::Uint(number) => write!(out, "{number}").expect("writing to memory"),
-        Kind::Float(number) => write!(out, "{number:?}").expect("writing to memory"),
-        Kind::String(text) => write_json_string(out, text),
-        Kind::Array(_) => {
-            out.push(b'[');
-            for (at, element) in value.elements().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_value(out, element);
-            }
-            out.push(b']');
-        }
-        Kind::Object(_) => {
-            out.push(b'{');
-            for (at, (name, member)) in value.members().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_json_string(out, name);
-                out.push(b':');
-                write_value(out, member);
-            }
-            out.push(b'}');
+            _ => rest::add(rest, above, name, value),
         }
     }
 }

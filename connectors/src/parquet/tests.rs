@@ -1,1 +1,89 @@
-//! t
+//! Files read back by the parquet crate: what columns hold, that nothing is lost, that each offset is there once after any crash.
+
+mod crash;
+mod nothing_is_lost;
+mod settings;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use engine::batch::{BatchBuilder, HeaderWriter};
+use engine::lane::{Delivery, Enrichment, Rows};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value as Json};
+
+/// A row as read back; columns that are null are absent.
+type Row = Map<String, Json>;
+
+/// Finished files of a folder, in the order of their names.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// All rows of a folder's files.
+fn rows(dir: &Path) -> Vec<Row> {
+    files(dir).iter().flat_map(|path| batches(path)).flat_map(|batch| to_rows(&batch)).collect()
+}
+
+fn batches(path: &Path) -> Vec<RecordBatch> {
+    let file = std::fs::File::open(path).expect("a file");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file").build().expect("a reader");
+    reader.map(|batch| batch.expect("rows")).collect()
+}
+
+fn to_rows(batch: &RecordBatch) -> Vec<Row> {
+    let mut rows = vec![Row::new(); batch.num_rows()];
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        for (row, out) in rows.iter_mut().enumerate().filter(|(row, _)| array.is_valid(*row)) {
+            let value: Json = match field.data_type() {
+                DataType::Boolean => array.as_boolean().value(row).into(),
+                DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+                DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+                DataType::Timestamp(..) => array.as_primitive::<TimestampMillisecondType>().value(row).into(),
+                DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+                DataType::Binary => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into(),
+                other => panic!("no column has type {other}"),
+            };
+            out.insert(field.name().clone(), value);
+        }
+    }
+    rows
+}
+
+/// A delivery of all rows of a batch at `base`.
+fn delivery(partition: u32, base: u64, bodies: &[&str]) -> Delivery {
+    let events: Vec<_> =
+        bodies.iter().map(|body| (b"dev".as_slice(), body.as_bytes(), HeaderWriter::default())).collect();
+    delivery_of(partition, base, &events, &[])
+}
+
+/// As [`delivery`] with keys, headers and enrichments.
+fn delivery_of(
+    partition: u32,
+    base: u64,
+    events: &[(&[u8], &[u8], HeaderWriter)],
+    enrichments: &[(&str, &str)],
+) -> Delivery {
+    let mut builder = BatchBuilder::new(partition);
+    for (key, body, headers) in events {
+        builder.push(Some(key), body, headers, 1_000).expect("fits");
+    }
+    let mut batch = builder.seal().expect("rows");
+    batch.set_base_offset(base);
+    let enrichments = enrichments
+        .iter()
+        .map(|(key, value)| Enrichment { key: (*key).to_owned(), value: (*value).to_owned() })
+        .collect();
+    Delivery { batch: Arc::new(batch), rows: Rows::All, enrichments, table_version: 1 }
+}

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes read at once: they are to be in the second-level cache still when they are parsed.
+const CHUNK_BYTES: usize = 256 * 1024;
 /// Longest line: larger than any event that a node takes.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -32,8 +32,13 @@ pub struct Chunk<'l> {
 impl<'l> Chunk<'l> {
     /// The lines without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &'l [u8]> + use<'l> {
-        let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes);
-        bytes.split(|byte| *byte == b'\n')
+        let mut rest = Some(self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes));
+        std::iter::from_fn(move || {
+            let bytes = rest?;
+            let end = memchr::memchr(b'\n', bytes);
+            rest = end.map(|end| &bytes[end + 1..]);
+            Some(&bytes[..end.unwrap_or(bytes.len())])
+        })
     }
 }
 

@@ -137,7 +137,7 @@ impl ParquetOutput {
                 none.insert(created.map_err(|error| error.to_string())?)
             }
         };
-        writer.push(event, body, number).map_err(|error| error.to_string())?;
+        writer.push(event, body, &[]).map_err(|error| error.to_string())?;
         if writer.rows() >= FILE_ROWS_MAX { self.finish_file() } else { Ok(()) }
     }
 
