@@ -134,6 +134,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// A node that was just killed, or a child that another thread is starting, may hold the lock for a moment longer.
 const LOCK_WAIT_MAX: Duration = Duration::from_millis(500);
 
+#[expect(clippy::disallowed_methods, reason = "before the node has a core thread; there is nothing to be told by")]
 fn lock_within(file: &File, wait_max: Duration) -> rustix::io::Result<()> {
     let began = Instant::now();
     loop {
