@@ -19,7 +19,8 @@ fn lines(path: &Path) -> Vec<String> {
 
 fn one_route(folder: &Path, filter: &str, file: &str) -> String {
     format!(
-        "[endpoints.{file}]\ntype = \"ndjson\"\npath = '{}'\nformat = \"data\"\n\n[[routes]]\nname = \"r-{file}\"\nfilter = \"{filter}\"\nendpoint = \"{file}\"\n",
+        "[endpoints.{file}]\ntype = \"ndjson\"\npath = '{}'\nformat = \"data\"\n\n\
+         [[routes]]\nname = \"r-{file}\"\nfilter = \"{filter}\"\nendpoint = \"{file}\"\n",
         folder.join(file).display()
     )
 }

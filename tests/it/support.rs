@@ -159,10 +159,15 @@ impl Drop for Node {
 }
 
 /// Waits until `condition` holds; fails the test if it does not in time.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_or(|| what.to_owned(), condition);
+}
+
+/// As [`eventually`], with more to say about what is missing.
+pub fn eventually_or(what: impl Fn() -> String, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
-        assert!(began.elapsed() < STEP_MAX, "not in time: {what}");
+        assert!(began.elapsed() < STEP_MAX, "not in time: {}", what());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

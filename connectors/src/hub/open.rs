@@ -33,7 +33,8 @@ pub enum OpenError {
     },
     /// It was created with another number of partitions.
     #[error(
-        "the log in {path} was created with {created} partitions, the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}"
+        "the log in {path} was created with {created} partitions, \
+         the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}"
     )]
     Partitions {
         /// The folder.
