@@ -99,7 +99,7 @@ pub fn run(args: &PipeArgs) -> ExitCode {
     }
     // What is good is finished even if reading broke off.
     let finished = routes.finish();
-    for error in [piped.err(), finished.err()].into_iter().flatten() {
+    if let Err(error) = piped.and(finished) {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
@@ -121,8 +121,7 @@ fn pipe(
         let origin = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
         let mut lines = Lines::open(path).map_err(|error| format!("cannot read {origin}: {error}"))?;
         while let Some(chunk) = lines.next_chunk().map_err(|error| format!("cannot read {origin}: {error}"))? {
-            let mut line = chunk.first_line;
-            for text in chunk.lines() {
+            for (line, text) in (chunk.first_line..).zip(chunk.lines()) {
                 let text = text.trim_ascii();
                 if !text.is_empty()
                     && let Err(problem) = routes.line(text)
@@ -132,7 +131,6 @@ fn pipe(
                         routes::LineError::Output(error) => return Err(error),
                     }
                 }
-                line += 1;
             }
             progress.add(chunk.bytes.len() as u64, routes.seen(), routes.matched());
         }

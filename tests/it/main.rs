@@ -4,6 +4,10 @@
 //! real binary. What always holds: no test needs another to have run, a fixed port or a pause of a fixed length; every process
 //! that a test starts ends with it.
 
+mod commands;
+mod end_to_end;
 mod layers;
+mod lifecycle;
 mod sources;
+mod support;
 mod tidy;

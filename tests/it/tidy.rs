@@ -271,6 +271,8 @@ fn is_declared(file: &Source, name: &str, all: &[Source]) -> bool {
     };
     all.iter().filter(|other| parents.contains(&other.path)).any(|parent| declares(&parent))
         || read(&format!("{crate_name}/Cargo.toml")).text.contains(&file.path[crate_name.len() + 1..])
+        // Fuzz targets are a workspace of their own.
+        || file.path.strip_prefix("tests/fuzz/").is_some_and(|path| read("tests/fuzz/Cargo.toml").text.contains(path))
 }
 
 /// The targets of the links and pictures of a Markdown page, fenced code left out.

@@ -157,12 +157,13 @@ fn bulk_lines_go_by_their_key_and_bad_ones_cost_only_themselves() {
         let expected =
             [(json!(2), json!("malformed_json")), (json!(3), json!("missing_key")), (json!(4), json!("too_large"))];
         assert_eq!(lines, expected.iter().map(|(line, reason)| (line, reason)).collect::<Vec<_>>());
-        let kept = world.kept.borrow();
-        let mut keys: Vec<_> =
-            kept.iter().map(|batch| Event::new(batch, 0)).map(|e| (e.key(), e.attribute("type"))).collect();
-        keys.sort();
-        assert_eq!(keys, [(Some(&b"7"[..]), Some("telemetry")), (Some(&b"a"[..]), Some("telemetry"))]);
-        drop(kept);
+        {
+            let kept = world.kept.borrow();
+            let events = kept.iter().map(|batch| Event::new(batch, 0));
+            let mut keys: Vec<_> = events.map(|event| (event.key(), event.attribute("type"))).collect();
+            keys.sort();
+            assert_eq!(keys, [(Some(&b"7"[..]), Some("telemetry")), (Some(&b"a"[..]), Some("telemetry"))]);
+        }
         let (status, problem) = send(world.addr, post("/events", "application/x-ndjson"), "x\ny").await;
         assert_eq!((status, problem["errors"].as_array().map(Vec::len)), (StatusCode::BAD_REQUEST, Some(2)));
         assert_eq!(world.stats.rejected(RejectReason::MalformedJson), 3);
@@ -265,7 +266,8 @@ fn the_corpus_of_wrong_bodies_is_answered_as_written_down() {
                 request = request.header(name, value.as_str().expect("text"));
             }
             let body = text("body").repeat(case["repeat"].as_u64().unwrap_or(1) as usize);
-            output.borrow_mut().push(send(world.addr, request, body).await);
+            let answer = send(world.addr, request, body).await;
+            output.borrow_mut().push(answer);
         }
         assert!(world.kept.borrow().is_empty(), "something wrong was kept");
     });

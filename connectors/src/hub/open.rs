@@ -33,7 +33,8 @@ pub enum OpenError {
     },
     /// It was created with another number of partitions.
     #[error(
-        "the log in {path} was created with {created} partitions, the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}"
+        "the log in {path} was created with {created} partitions, \
+         the configuration says {wanted}: the number is fixed when a log is created, so set partitions = {created}"
     )]
     Partitions {
         /// The folder.
@@ -134,6 +135,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// A node that was just killed, or a child that another thread is starting, may hold the lock for a moment longer.
 const LOCK_WAIT_MAX: Duration = Duration::from_millis(500);
 
+#[expect(clippy::disallowed_methods, reason = "before the node has a core thread; there is nothing to be told by")]
 fn lock_within(file: &File, wait_max: Duration) -> rustix::io::Result<()> {
     let began = Instant::now();
     loop {

@@ -119,6 +119,10 @@ impl LogReader {
                 bytes += entry.bytes as usize;
                 batches.push(Arc::new(batch));
             }
+            // The index gave as much as was asked for, not all it has: what follows in the next segment must wait.
+            if entries.last().is_some_and(|last| last.end_offset() < extent.end) {
+                return Ok(batches);
+            }
         }
         Ok(batches)
     }

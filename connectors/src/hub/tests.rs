@@ -101,6 +101,30 @@ fn what_is_synced_is_read_back_now_and_after_a_restart() {
     assert_eq!(open(&options(dir.path())).expect("opens").1.next_offsets, [90, 92, 0, 0]);
 }
 
+/// A read that ends inside a segment must not go on in the next one.
+#[test]
+fn reads_of_every_size_see_every_offset() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut log, _) = open(&options(dir.path())).expect("opens");
+    let mut writer = log.shard_writer(0, &Bell::default()).expect("starts");
+    let mut next = 0;
+    for (seq, rows) in (0..200).zip([1, 9, 2, 30].into_iter().cycle()) {
+        append(&mut writer, seq, &[batch(0, next, rows, 1)]);
+        next += rows as u64;
+    }
+    let reader = log.reader();
+    for bytes_max in [1, 300, 1000, 3000, 5000, 100_000] {
+        let mut at = 0;
+        while at < next {
+            for batch in reader.read(0, at, bytes_max).expect("readable") {
+                assert_eq!(batch.base_offset(), at, "a hole in a read of {bytes_max} bytes");
+                at = batch.last_offset() + 1;
+            }
+        }
+        assert_eq!(at, next);
+    }
+}
+
 #[test]
 fn a_torn_tail_is_cut_and_offsets_go_on() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -194,6 +218,7 @@ const CHILD: &str = "ANABRANCH_TEST_LOG_CHILD";
 
 /// The child of the next test: appends for ever and prints each synced end. Does nothing when run as an ordinary test.
 #[test]
+#[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a child process is told by its environment and answers on its output")]
 fn child_that_appends_until_it_is_killed() {
     let Ok(dir) = std::env::var(CHILD) else { return };
     let (mut log, recovered) = open(&options(Path::new(&dir))).expect("opens");

@@ -67,7 +67,7 @@ pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64) -> io::Result<Scanned> {
                 found.good_bytes = at;
             }
             Err(error) => {
-                let reason = lost.take().map_or_else(|| (at, error.to_string()), |lost| lost);
+                let reason = lost.take().unwrap_or_else(|| (at, error.to_string()));
                 lost = Some(reason);
                 at += skip(&error, window.at(at)?);
             }

@@ -49,10 +49,8 @@ impl Checked {
 /// Checks `text`, which came from `origin`. Pure.
 pub fn check(text: &str, origin: &str) -> Checked {
     let mut checker = Checker { text, found: Vec::new() };
-    let config = match parse(text, &mut checker.found) {
-        Some(root) => Some(checker.root(&root)),
-        None => None,
-    };
+    let root = parse(text, &mut checker.found);
+    let config = root.map(|root| checker.root(&root));
     let mut diagnostics = checker.found;
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     let is_wrong = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);

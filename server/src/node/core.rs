@@ -21,6 +21,9 @@ const STEPS_PER_POLL_MAX: usize = 16;
 /// A task for a core, built on the core itself because it need not be `Send`.
 pub type CoreTask = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
+/// The listener of a core, built on it.
+pub type Listener = Box<dyn FnOnce(Intake) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
 /// How far a stop has come; each stage waits for all cores to finish the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -49,7 +52,7 @@ pub struct CoreSetup {
     /// Told when a shard has synced something.
     pub committed: Arc<Notify>,
     /// Builds the listener task, which ends when the stage passes `Run` and its requests are done.
-    pub listener: Box<dyn FnOnce(Intake) -> Pin<Box<dyn Future<Output = ()>>> + Send>,
+    pub listener: Listener,
     /// More tasks, while the node runs.
     pub tasks: mpsc::UnboundedReceiver<CoreTask>,
     /// How far a stop has come.

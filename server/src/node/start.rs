@@ -80,12 +80,12 @@ impl Mesh {
             acks: (0..cores).map(|_| Vec::new()).collect(),
             from_shards: (0..cores).map(|_| Vec::new()).collect(),
         };
-        for core in 0..cores {
-            for shard in 0..cores {
-                let (to, from) = ring(limits::MESH_BATCHES_MAX, &shard_bells[shard]);
+        for (core, core_bell) in core_bells.iter().enumerate() {
+            for (shard, shard_bell) in shard_bells.iter().enumerate() {
+                let (to, from) = ring(limits::MESH_BATCHES_MAX, shard_bell);
                 mesh.to_shards[core].push(to);
                 mesh.inlets[shard].push(from);
-                let (to, from) = ring(limits::ACKS_MAX, &core_bells[core]);
+                let (to, from) = ring(limits::ACKS_MAX, core_bell);
                 mesh.acks[shard].push(to);
                 mesh.from_shards[core].push(from);
             }

@@ -85,7 +85,7 @@ fn string(lexer: &mut Lexer<'_, '_>, name: usize) {
                 let escape = &lexer.text[span.clone()];
                 let problem = Diagnostic::error(span.clone(), "Syntax error.")
                     .label(format!("`{escape}` is no escape"))
-                    .help("the escapes are `\\'`, `\\\"`, `\\\\` and `\\uXXXX`; a backslash is written `\\\\`")
+                    .help("the escapes are `\\'`, `\\\"`, `\\\\` and `\\uHHHH`; a backslash is written `\\\\`")
                     .suggest(span.start..span.start, "\\");
                 lexer.problems.push(problem);
             }

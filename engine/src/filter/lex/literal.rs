@@ -105,7 +105,7 @@ pub(super) fn string(text: &str, ordinary: bool) -> Found {
     Found::Open
 }
 
-/// The character of `XXXX` or `XXXX\uXXXX` (a pair of surrogates), and how many characters that takes.
+/// The character of `HHHH` or `HHHH\uHHHH` (a pair of surrogates), and how many characters that takes.
 fn unicode(text: &str) -> Option<(char, usize)> {
     let unit = |text: &str| {
         let hex = text.get(..4)?;

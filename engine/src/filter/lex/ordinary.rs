@@ -96,7 +96,7 @@ fn string(lexer: &mut Lexer<'_, '_>, quote: char) {
                 let escape = &lexer.text[span.clone()];
                 let problem = lexer
                     .problem(span.clone(), &format!("`{escape}` is no escape"))
-                    .help("the escapes are `\\'`, `\\\"`, `\\\\`, `\\n`, `\\r`, `\\t` and `\\uXXXX`; a backslash is written `\\\\`")
+                    .help("the escapes are `\\'`, `\\\"`, `\\\\`, `\\n`, `\\r`, `\\t` and `\\uHHHH`; a backslash is written `\\\\`")
                     .suggest(span.start..span.start, "\\");
                 lexer.problems.push(problem);
             }
