@@ -10,4 +10,4 @@ mod sink;
 mod tests;
 
 pub use config::{LineFormat, NdjsonConfig};
-pub use sink::{SinkError, run_blocking, write_line};
+pub use sink::{SinkError, open_at_end, run_blocking, write_line};

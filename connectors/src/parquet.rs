@@ -21,7 +21,7 @@ mod table;
 mod tests;
 
 pub use config::{ColumnConfig, ColumnType, Compression, ParquetConfig};
-pub use file::{FileError, FileWriter, Finished};
+pub use file::{FileError, FileWriter, Finished, prepare_dir};
 pub use learn::Learner;
 pub use names::resume_offsets;
 pub use schema::{Column, Schema, SchemaError};

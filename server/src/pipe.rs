@@ -19,7 +19,7 @@ use connectors::file::LineFormat;
 use connectors::parquet::Compression;
 
 use input::Lines;
-use routes::Routes;
+use routes::{LineError, Routes};
 
 /// Bad lines that are named one by one; the rest is counted.
 const BAD_LINES_NAMED_MAX: u64 = 20;
@@ -45,13 +45,16 @@ pub struct PipeArgs {
     /// Language of the filters: anabranch, iothub or digitaltwins.
     #[arg(long, default_value = "anabranch", value_name = "DIALECT")]
     pub dialect: String,
+    /// Where a line that is no CloudEvent has its key, as JSON pointer, for instance /device_id.
+    #[arg(long, value_name = "POINTER")]
+    pub key: Option<String>,
     /// Compression of Parquet: snappy, lz4, zstd or none.
     #[arg(long, default_value = "snappy", value_name = "CODEC", value_parser = compression)]
     pub compression: Compression,
     /// What NDJSON and standard output hold: data or cloudevents.
     #[arg(long, default_value = "data", value_name = "FORMAT", value_parser = format)]
     pub format: LineFormat,
-    /// Parquet with the node's own columns: partition, offset (the line), key, time and attributes.
+    /// Parquet with the node's own columns: partition (0), offset (number of the event in the input), key, times and attributes.
     #[arg(long)]
     pub system_columns: bool,
 }
@@ -77,21 +80,22 @@ fn format(text: &str) -> Result<LineFormat, String> {
 /// Exit status 0 if every line was good, 1 if some were bad or something could not be read or written, 2 for wrong usage.
 pub fn run(args: &PipeArgs) -> ExitCode {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut routes = match Routes::compile(args, color) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut routes = match Routes::compile(args, now.as_millis() as i64, color) {
         Ok(routes) => routes,
         Err(message) => {
             eprint!("{message}");
             return ExitCode::from(2);
         }
     };
+    let progress = Progress::start();
     let mut bad = 0;
-    let mut report = |origin: &str, line: u64, reason: &str| {
+    let mut report = |message: &str| {
         bad += 1;
         if bad <= BAD_LINES_NAMED_MAX {
-            eprintln!("{origin}:{line}: {reason}");
+            progress.above(message);
         }
     };
-    let progress = Progress::start();
     let piped = pipe(args, &mut routes, &progress, &mut report);
     progress.finish();
     if bad > BAD_LINES_NAMED_MAX {
@@ -109,30 +113,47 @@ pub fn run(args: &PipeArgs) -> ExitCode {
     if bad > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn pipe(
-    args: &PipeArgs,
-    routes: &mut Routes,
-    progress: &Progress,
-    report: &mut dyn FnMut(&str, u64, &str),
-) -> Result<(), String> {
+/// Pipes all files; what cannot be read is reported like a bad line and costs only itself. The error is one of an output.
+fn pipe(args: &PipeArgs, routes: &mut Routes, progress: &Progress, report: &mut dyn FnMut(&str)) -> Result<(), String> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files[..] };
     for path in files {
         let origin = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
-        let mut lines = Lines::open(path).map_err(|error| format!("cannot read {origin}: {error}"))?;
-        while let Some(chunk) = lines.next_chunk().map_err(|error| format!("cannot read {origin}: {error}"))? {
+        let mut lines = match Lines::open(path) {
+            Ok(lines) => lines,
+            Err(error) => {
+                report(&format!("cannot read {origin}: {error}"));
+                continue;
+            }
+        };
+        loop {
+            let chunk = match lines.next_chunk() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => {
+                    report(&format!("cannot read {origin}: {error}"));
+                    break;
+                }
+            };
             for (line, text) in (chunk.first_line..).zip(chunk.lines()) {
                 let text = text.trim_ascii();
-                if !text.is_empty()
-                    && let Err(problem) = routes.line(text)
-                {
-                    match problem {
-                        routes::LineError::Bad(reason) => report(&origin, line, &reason),
-                        routes::LineError::Output(error) => return Err(error),
-                    }
+                if text.is_empty() {
+                    continue;
+                }
+                match routes.line(text) {
+                    Ok(()) => {}
+                    Err(LineError::Bad(reason)) => report(&format!("{origin}:{line}: {reason}")),
+                    Err(LineError::Output(error)) => return Err(error),
                 }
             }
             progress.add(chunk.bytes.len() as u64, routes.seen(), routes.matched());
+            // The source has no more just now: who looks at the other end is not to wait for a full buffer.
+            if chunk.is_short() {
+                routes.flush()?;
+            }
+            if routes.is_closed() {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -156,6 +177,14 @@ impl Progress {
         if let Some(bar) = &self.0 {
             bar.inc(bytes);
             bar.set_message(format!("{seen} events, {matched} matched"));
+        }
+    }
+
+    /// A message of its own line.
+    fn above(&self, message: &str) {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| eprintln!("{message}")),
+            None => eprintln!("{message}"),
         }
     }
 

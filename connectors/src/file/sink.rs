@@ -26,7 +26,7 @@ pub struct SinkError {
 /// Runs the endpoint on this thread until its feed ends.
 pub fn run_blocking(config: NdjsonConfig, mut feed: Feed, stats: Arc<SinkStats>) -> Result<(), SinkError> {
     let failed = |error| SinkError { path: config.path.clone(), error };
-    let mut file = open(&config.path).map_err(failed)?;
+    let mut file = open_at_end(&config.path).map_err(failed)?;
     let (mut lines, mut tickets) = (Vec::new(), Vec::new());
     while let Some(first) = feed.blocking_next() {
         let (mut next, mut events) = (Some(first), 0);
@@ -68,8 +68,8 @@ pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, enrichments: &[Enrichmen
     out.push(b'\n');
 }
 
-/// Opens the file at its end, without the line that a crash may have torn.
-fn open(path: &Path) -> io::Result<File> {
+/// Opens the file at its end, without the line that a crash may have torn; makes its folder.
+pub fn open_at_end(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir)?;
     }

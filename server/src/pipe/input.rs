@@ -30,6 +30,11 @@ pub struct Chunk<'l> {
 }
 
 impl<'l> Chunk<'l> {
+    /// It was all there was to be had at once.
+    pub fn is_short(&self) -> bool {
+        self.bytes.len() < CHUNK_BYTES / 2
+    }
+
     /// The lines without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &'l [u8]> + use<'l> {
         let mut rest = Some(self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes));

@@ -1,11 +1,11 @@
 //! Where matches go: Parquet files, a file of lines, or standard output.
 
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-use connectors::file::{LineFormat, write_line};
-use connectors::parquet::{FileWriter, Learner, ParquetConfig, Schema};
+use connectors::file::{LineFormat, open_at_end, write_line};
+use connectors::parquet::{FileWriter, Learner, ParquetConfig, Schema, prepare_dir, resume_offsets};
 use engine::batch::Batch;
 use engine::event::Event;
 use engine::parse::{Parser, Value};
@@ -14,6 +14,32 @@ use super::PipeArgs;
 
 /// A Parquet file of `pipe` is finished at this many rows, so that memory stays bounded whatever the input.
 const FILE_ROWS_MAX: u64 = 10_000_000;
+
+/// Why an output takes no more.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The reader of standard output has had enough, as `head` does. Nothing is wrong.
+    #[error("standard output is closed")]
+    Closed,
+    /// It cannot be written.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A line that matched.
+#[derive(Clone, Copy)]
+pub struct Line<'l> {
+    /// Its event, alone in a batch.
+    pub batch: &'l Batch,
+    /// What filters may read of the data.
+    pub readable: Option<Value<'l>>,
+    /// The data parsed; `None` where it is no JSON.
+    pub body: Option<Value<'l>>,
+    /// The data as written.
+    pub data: &'l [u8],
+    /// Number of the event in the input, from 0.
+    pub number: u64,
+}
 
 /// An endpoint.
 pub enum Output {
@@ -40,6 +66,8 @@ pub struct ParquetOutput {
     /// Matches from which the columns are learnt, with their numbers.
     waiting: Vec<(Batch, Vec<u8>, u64)>,
     writer: Option<FileWriter>,
+    /// The folder is ours while this lives.
+    _lock: File,
 }
 
 impl Output {
@@ -56,58 +84,74 @@ impl Output {
             Some(("parquet", dir)) if !dir.is_empty() => {
                 let mut config = ParquetConfig::new(PathBuf::from(dir));
                 config.compression = args.compression;
-                std::fs::create_dir_all(dir).map_err(|error| format!("cannot create the folder {dir}: {error}"))?;
-                if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-                    return Err(format!("the folder {dir} is not empty; name a new one, or remove what is in it"));
+                let lock = prepare_dir(Path::new(dir)).map_err(|error| error.to_string())?;
+                let there = resume_offsets(Path::new(dir)).map_err(|error| format!("cannot read {dir}: {error}"))?;
+                if !there.is_empty() {
+                    return Err(format!("the folder {dir} has Parquet files; name a new one, or remove what is in it"));
                 }
                 let (with_system, waiting, writer) = (args.system_columns, Vec::new(), None);
-                Ok(Self::Parquet(Box::new(ParquetOutput { config, schema: None, with_system, waiting, writer })))
+                let parquet = ParquetOutput { config, schema: None, with_system, waiting, writer, _lock: lock };
+                Ok(Self::Parquet(Box::new(parquet)))
             }
             Some(("ndjson", file)) if !file.is_empty() => {
-                let opened = OpenOptions::new().create(true).append(true).open(file);
-                let opened = opened.map_err(|error| format!("cannot open {file}: {error}"))?;
+                let opened = open_at_end(Path::new(file)).map_err(|error| format!("cannot open {file}: {error}"))?;
                 Ok(lines(file.to_owned(), Box::new(opened)))
             }
             _ => Err(format!("'{spec}' is no endpoint: use parquet:DIR, ndjson:FILE or - for standard output")),
         }
     }
 
-    /// Takes a match, the one event of `batch`; `number` counts the events of the input.
-    pub fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8], number: u64) -> Result<(), String> {
+    /// Takes a match.
+    pub fn take(&mut self, line: &Line<'_>) -> Result<(), OutputError> {
         match self {
-            Self::Lines { name, writer, format, line } => {
-                line.clear();
-                if *format == LineFormat::Data {
-                    line.extend_from_slice(data);
-                    line.push(b'\n');
+            Self::Lines { name, writer, format, line: room } => {
+                room.clear();
+                if *format == LineFormat::Data && line.body.is_some() {
+                    room.extend_from_slice(line.data);
+                    room.push(b'\n');
                 } else {
-                    write_line(line, &Event::new(batch, 0), &[], *format);
+                    write_line(room, &Event::new(line.batch, 0), &[], *format);
                 }
-                writer.write_all(line).map_err(|error| format!("cannot write {name}: {error}"))
+                writer.write_all(room).map_err(|error| cannot_write(name, &error))
             }
-            Self::Parquet(parquet) => parquet.take(batch, body, data, number),
+            Self::Parquet(parquet) => parquet.take(line).map_err(OutputError::Failed),
+        }
+    }
+
+    /// Lets readers of lines see what there is so far; Parquet is there when a file is whole.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        match self {
+            Self::Lines { name, writer, .. } => writer.flush().map_err(|error| cannot_write(name, &error)),
+            Self::Parquet(_) => Ok(()),
         }
     }
 
     /// Writes what is left.
-    pub fn finish(&mut self) -> Result<(), String> {
+    pub fn finish(&mut self) -> Result<(), OutputError> {
         match self {
-            Self::Lines { name, writer, .. } => writer.flush().map_err(|error| format!("cannot write {name}: {error}")),
-            Self::Parquet(parquet) => parquet.finish(),
+            Self::Lines { .. } => self.flush(),
+            Self::Parquet(parquet) => parquet.finish().map_err(OutputError::Failed),
         }
     }
 }
 
+fn cannot_write(name: &str, error: &io::Error) -> OutputError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => OutputError::Closed,
+        _ => OutputError::Failed(format!("cannot write {name}: {error}")),
+    }
+}
+
 impl ParquetOutput {
-    fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8], number: u64) -> Result<(), String> {
+    fn take(&mut self, line: &Line<'_>) -> Result<(), String> {
         if self.schema.is_none() {
-            self.waiting.push((batch.clone(), data.to_vec(), number));
+            self.waiting.push((line.batch.clone(), line.data.to_vec(), line.number));
             if self.waiting.len() < self.config.learn_events {
                 return Ok(());
             }
             return self.learn();
         }
-        self.push(&Event::new(batch, 0), body, number)
+        self.push(&Event::new(line.batch, 0), line.body)
     }
 
     /// Enough was seen: fix the columns and write what waits.
@@ -119,21 +163,20 @@ impl ParquetOutput {
             }
         }
         self.schema = Some(learner.finish());
-        for (batch, data, number) in std::mem::take(&mut self.waiting) {
-            // They matched, so they were parsed before.
-            if let Ok(document) = parser.parse(&data) {
-                self.push(&Event::new(&batch, 0), Some(document.root()), number)?;
-            }
+        for (mut batch, data, number) in std::mem::take(&mut self.waiting) {
+            batch.set_base_offset(number);
+            let document = parser.parse(&data).ok();
+            self.push(&Event::new(&batch, 0), document.as_ref().map(|document| document.root()))?;
         }
         Ok(())
     }
 
-    fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, number: u64) -> Result<(), String> {
+    fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>) -> Result<(), String> {
         let Some(schema) = &self.schema else { return Ok(()) };
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let created = FileWriter::create(&self.config, schema, self.with_system, "pipe", 0, number);
+                let created = FileWriter::create(&self.config, schema, self.with_system, "pipe", 0, event.offset());
                 none.insert(created.map_err(|error| error.to_string())?)
             }
         };

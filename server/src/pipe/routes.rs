@@ -1,15 +1,17 @@
 //! The routes of a pipe, and what happens to each line.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use connectors::cloudevents::Decoder;
+use connectors::file::LineFormat;
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::Event;
 use engine::filter::{CompileOptions, Dialect, Filter, Truth, body_readable};
 use engine::parse::{Kind, Parser, Value};
 
 use super::PipeArgs;
-use super::output::Output;
+use super::output::{Line, Output, OutputError};
 
 struct Route {
     filter: Filter,
@@ -17,14 +19,32 @@ struct Route {
     output: usize,
 }
 
+/// An open output and what it got.
+struct Target {
+    /// As given on the command line.
+    spec: String,
+    output: Output,
+    events: u64,
+    /// Number of the event that it took last, from 1: an event goes there once, however many routes lead there.
+    took: u64,
+    /// Nobody reads it any more; the others go on.
+    is_closed: bool,
+}
+
 /// Compiled routes and open outputs.
 pub struct Routes {
     routes: Vec<Route>,
-    outputs: Vec<(String, Output, u64)>,
+    targets: Vec<Target>,
     dialect: Dialect,
     parser: Parser,
     decoder: Decoder,
     headers: HeaderWriter,
+    /// JSON pointer to the key of a line that is no CloudEvent.
+    key: Option<String>,
+    /// Outputs ask for more than the line itself, so each line becomes an event of its own.
+    whole_events: bool,
+    /// Time of acceptance: that of the run.
+    now_ms: i64,
     /// The event of a line that is no CloudEvent: no attributes, all is in the body.
     blank: Batch,
     seen: u64,
@@ -35,7 +55,7 @@ pub struct Routes {
 pub enum LineError {
     /// The line; go on with the next.
     Bad(String),
-    /// The output; nothing more can be done.
+    /// An output cannot be written: nothing more can be done.
     Output(String),
 }
 
@@ -48,14 +68,20 @@ fn blank() -> Batch {
 
 impl Routes {
     /// Compiles the routes and opens their endpoints; the message is ready to print.
-    pub fn compile(args: &PipeArgs, color: bool) -> Result<Self, String> {
+    pub fn compile(args: &PipeArgs, now_ms: i64, color: bool) -> Result<Self, String> {
         let Some(dialect) = Dialect::by_name(&args.dialect) else {
             return Err(format!(
                 "error: there is no dialect '{}': use anabranch, iothub or digitaltwins\n",
                 args.dialect
             ));
         };
-        let (mut routes, mut outputs, mut problems) = (Vec::new(), Vec::<(String, Output, u64)>::new(), String::new());
+        let (mut routes, mut targets, mut problems) = (Vec::new(), Vec::<Target>::new(), String::new());
+        if let Some(key) = args.key.as_deref().filter(|key| !key.starts_with('/')) {
+            let _ = writeln!(
+                problems,
+                "error: '{key}' is no JSON pointer\n  help: write /device_id, or /a/b for a member of a member"
+            );
+        }
         let mut specs = Vec::new();
         for route in &args.route {
             let Some((text, spec)) = route.rsplit_once("=>") else {
@@ -71,13 +97,19 @@ impl Routes {
         // Nothing is opened before all filters are right.
         if problems.is_empty() {
             for (filter, spec) in specs {
-                let known = outputs.iter().position(|(name, ..)| name == spec);
+                let known = targets.iter().position(|target| target.spec == spec);
                 let output = match known {
                     Some(output) => output,
                     None => match Output::open(spec, args) {
                         Ok(output) => {
-                            outputs.push((spec.to_owned(), output, 0));
-                            outputs.len() - 1
+                            targets.push(Target {
+                                spec: spec.to_owned(),
+                                output,
+                                events: 0,
+                                took: 0,
+                                is_closed: false,
+                            });
+                            targets.len() - 1
                         }
                         Err(message) => {
                             let _ = writeln!(problems, "error: {message}");
@@ -93,11 +125,14 @@ impl Routes {
         }
         Ok(Self {
             routes,
-            outputs,
+            targets,
             dialect,
             parser: Parser::default(),
             decoder: Decoder::default(),
             headers: HeaderWriter::default(),
+            key: args.key.clone(),
+            whole_events: args.key.is_some() || args.system_columns || args.format == LineFormat::CloudEvents,
+            now_ms,
             blank: blank(),
             seen: 0,
             matched: 0,
@@ -116,44 +151,93 @@ impl Routes {
 
     /// Handles one line.
     pub fn line(&mut self, text: &[u8]) -> Result<(), LineError> {
-        let Self { routes, outputs, parser, decoder, headers, blank, .. } = self;
+        let Self { routes, targets, parser, decoder, headers, blank, now_ms, .. } = self;
         let document = parser.parse(text).map_err(|error| LineError::Bad(format!("not valid JSON: {error}")))?;
         let root = document.root();
         let number = self.seen;
-        self.seen += 1;
-        blank.set_base_offset(number);
         let matched = if is_cloud_event(root) {
             drop(document);
             let decoded = decoder.decode(text, headers).map_err(|error| LineError::Bad(error.to_string()))?;
-            let mut builder = BatchBuilder::new(0);
-            let pushed = builder.push(Some(decoded.key), decoded.data, headers, 0);
-            pushed.map_err(|error| LineError::Bad(error.to_string()))?;
-            let Some(mut batch) = builder.seal() else { return Ok(()) };
-            batch.set_base_offset(number);
+            let batch = batch_of(Some(decoded.key), decoded.data, headers, *now_ms, number)?;
             let event = Event::new(&batch, 0);
             let document = parser.parse(decoded.data).ok();
-            let body =
-                document.as_ref().map(|document| document.root()).filter(|_| body_readable(&event, self.dialect));
-            route(routes, outputs, &batch, body, decoded.data, number)
+            let body = document.as_ref().map(|document| document.root());
+            let readable = body.filter(|_| body_readable(&event, self.dialect));
+            route(routes, targets, &Line { batch: &batch, readable, body, data: decoded.data, number })
+        } else if self.whole_events || !matches!(root.kind(), Kind::Object(_)) {
+            headers.clear();
+            let key = self.key.as_deref().and_then(|pointer| key_of(root, pointer));
+            let batch = batch_of(key.as_deref().map(str::as_bytes), text, headers, *now_ms, number)?;
+            route(routes, targets, &Line { batch: &batch, readable: Some(root), body: Some(root), data: text, number })
         } else {
-            route(routes, outputs, blank, Some(root), text, number)
+            blank.set_base_offset(number);
+            route(routes, targets, &Line { batch: blank, readable: Some(root), body: Some(root), data: text, number })
         };
+        self.seen += 1;
         self.matched += u64::from(matched.map_err(LineError::Output)?);
         Ok(())
     }
 
-    /// Writes what is left everywhere.
+    /// Lets readers of lines see what there is so far.
+    pub fn flush(&mut self) -> Result<(), String> {
+        for target in self.targets.iter_mut().filter(|target| !target.is_closed) {
+            target.is_closed = !unless_closed(target.output.flush())?;
+        }
+        Ok(())
+    }
+
+    /// Nobody reads any output.
+    pub fn is_closed(&self) -> bool {
+        self.targets.iter().all(|target| target.is_closed)
+    }
+
+    /// Writes what is left everywhere, whatever happens to one of them; the first error.
     pub fn finish(&mut self) -> Result<(), String> {
-        self.outputs.iter_mut().try_for_each(|(_, output, _)| output.finish())
+        let open = self.targets.iter_mut().filter(|target| !target.is_closed);
+        let results: Vec<_> = open.map(|target| unless_closed(target.output.finish()).map(|_| ())).collect();
+        results.into_iter().collect()
     }
 
     /// How many events went where.
     pub fn summary(&self) -> String {
         let mut out = format!("{} events\n", self.seen);
-        for (name, _, events) in &self.outputs {
-            let _ = writeln!(out, "  {events} to {name}");
+        for target in &self.targets {
+            let _ = writeln!(out, "  {} to {}", target.events, target.spec);
         }
         out
+    }
+}
+
+/// A batch with one event.
+fn batch_of(
+    key: Option<&[u8]>,
+    data: &[u8],
+    headers: &HeaderWriter,
+    now_ms: i64,
+    number: u64,
+) -> Result<Batch, LineError> {
+    let mut builder = BatchBuilder::new(0);
+    builder.push(key, data, headers, now_ms).map_err(|error| LineError::Bad(error.to_string()))?;
+    let mut batch = builder.seal().expect("it has a row");
+    batch.set_base_offset(number);
+    Ok(batch)
+}
+
+/// The key that a JSON pointer leads to: a string, or a number as it is written.
+fn key_of<'v>(root: Value<'v>, pointer: &str) -> Option<Cow<'v, str>> {
+    let mut value = root;
+    for token in pointer.split('/').skip(1) {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        value = match value.kind() {
+            Kind::Array(_) => value.at(name.parse().ok()?)?,
+            _ => value.get(&name)?,
+        };
+    }
+    match value.kind() {
+        Kind::String(text) => Some(text.into()),
+        Kind::Int(number) => Some(number.to_string().into()),
+        Kind::Uint(number) => Some(number.to_string().into()),
+        _ => None,
     }
 }
 
@@ -161,27 +245,28 @@ fn is_cloud_event(root: Value<'_>) -> bool {
     matches!(root.kind(), Kind::Object(_)) && root.get("specversion").is_some()
 }
 
-/// One copy per endpoint, however many of its routes match.
-fn route(
-    routes: &[Route],
-    outputs: &mut [(String, Output, u64)],
-    batch: &Batch,
-    body: Option<Value<'_>>,
-    data: &[u8],
-    number: u64,
-) -> Result<bool, String> {
-    let event = &Event::new(batch, 0);
+/// Whether the output is still open; an error is one that somebody must see to.
+fn unless_closed(result: Result<(), OutputError>) -> Result<bool, String> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(OutputError::Closed) => Ok(false),
+        Err(OutputError::Failed(error)) => Err(error),
+    }
+}
+
+/// Whether some route led somewhere.
+fn route(routes: &[Route], targets: &mut [Target], line: &Line<'_>) -> Result<bool, String> {
+    let event = Event::new(line.batch, 0);
     let mut matched = false;
-    for (at, route) in routes.iter().enumerate() {
-        let is_first =
-            |earlier: &Route| earlier.output == route.output && earlier.filter.eval(event, body) == Truth::True;
-        if route.filter.eval(event, body) != Truth::True || routes[..at].iter().any(is_first) {
+    for route in routes {
+        let target = &mut targets[route.output];
+        if target.took > line.number || target.is_closed || route.filter.eval(&event, line.readable) != Truth::True {
             continue;
         }
         matched = true;
-        let (_, output, events) = &mut outputs[route.output];
-        *events += 1;
-        output.take(batch, body, data, number)?;
+        target.took = line.number + 1;
+        target.events += 1;
+        target.is_closed = !unless_closed(target.output.take(line))?;
     }
     Ok(matched)
 }
