@@ -21,6 +21,8 @@ use connectors::parquet::Compression;
 use input::Lines;
 use routes::Routes;
 
+/// What the progress line shows.
+const PROGRESS: &str = "{spinner} {bytes} read, {bytes_per_sec}; {msg}";
 /// Bad lines that are named one by one; the rest is counted.
 const BAD_LINES_NAMED_MAX: u64 = 20;
 
@@ -147,7 +149,7 @@ impl Progress {
             return Self(None);
         }
         let bar = indicatif::ProgressBar::new_spinner();
-        let style = indicatif::ProgressStyle::with_template("{spinner} {bytes} read, {bytes_per_sec}; {msg}");
+        let style = indicatif::ProgressStyle::with_template(PROGRESS);
         bar.set_style(style.expect("the template is a constant and a test draws it"));
         Self(Some(bar))
     }

@@ -26,7 +26,8 @@ fn check_tells_good_from_bad() {
     let (code, stdout, stderr) = check("[node]\nname = \"n\"\n");
     assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
     assert!(stdout.starts_with("OK: 1 endpoint"), "{stdout}");
-    let (code, stdout, stderr) = check("[node]\npartitons = 4\n[[routes]]\nname = \"r\"\nfilter = \"temp >\"\nendpoint = \"nowhere\"\n");
+    let (code, stdout, stderr) =
+        check("[node]\npartitons = 4\n[[routes]]\nname = \"r\"\nfilter = \"temp >\"\nendpoint = \"nowhere\"\n");
     assert_eq!(code, 1);
     assert!(stdout.contains("3 problems"), "{stdout}{stderr}");
     for part in ["did you mean `partitions`?", "c.toml:2:1", "there is no endpoint `nowhere`"] {
@@ -45,7 +46,8 @@ fn pipe_writes_the_good_and_names_the_bad() {
     let (code, stdout, stderr) = run(&["pipe", "--route", "temp > 30=>-", "--route", &to_lake], input);
     assert_eq!((code, stdout.as_str()), (1, "{\"temp\":31,\"id\":\"a\"}\n{\"temp\":40}\n"), "{stderr}");
     assert!(stderr.contains("<stdin>:2: not valid JSON"), "{stderr}");
-    let files: Vec<_> = std::fs::read_dir(&hot).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(&hot).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     let (code, _, _) = run(&["pipe", "--route", "true=>-"], "1\n");
     assert_eq!(code, 0);

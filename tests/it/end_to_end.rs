@@ -43,7 +43,13 @@ fn configuration(folder: &Path, webhooks: &[(&str, &Receiver)]) -> std::path::Pa
 }
 
 /// Sends events on a thread of its own; the handle gives what was sent and acknowledged.
-fn send(url: &str, events: u64, pace: Pace, seed: u64, progress: &Arc<Progress>) -> std::thread::JoinHandle<HttpOutcome> {
+fn send(
+    url: &str,
+    events: u64,
+    pace: Pace,
+    seed: u64,
+    progress: &Arc<Progress>,
+) -> std::thread::JoinHandle<HttpOutcome> {
     let target = format!("{url}/events").parse().expect("an address");
     let plan = HttpPlan {
         events,
@@ -125,7 +131,8 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
         let arrived: HashSet<(u32, u32)> = well.order_of_arrival().into_iter().collect();
         alerts.iter().filter(|alert| !arrived.contains(alert)).count()
     };
-    let what = || format!("{} of {} alerts are missing at the endpoint that is well\n{}", missing(), alerts.len(), node.log());
+    let what =
+        || format!("{} of {} alerts are missing at the endpoint that is well\n{}", missing(), alerts.len(), node.log());
     eventually_or(what, || missing() == 0);
     let wanted: HashSet<(u32, u32)> = alerts.iter().copied().collect();
     assert!(well.order_of_arrival().iter().all(|event| wanted.contains(event)), "an event that does not match");

@@ -151,7 +151,17 @@ fn codecs_open_nothing() {
         if PURE_FILES.contains(&name) {
             findings.extend(hits(
                 file,
-                &["tokio::", "std::fs", "TcpListener", "TcpStream", "UdpSocket", "Instant::now", "SystemTime::now", "async fn", ".await"],
+                &[
+                    "tokio::",
+                    "std::fs",
+                    "TcpListener",
+                    "TcpStream",
+                    "UdpSocket",
+                    "Instant::now",
+                    "SystemTime::now",
+                    "async fn",
+                    ".await",
+                ],
             ));
         }
     }

@@ -124,11 +124,12 @@ fn the_log_is_read_by_offset_and_followed() {
     let body: String = (0..10).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     assert_eq!(node.request("POST", "/events", NDJSON, &body).0, 200);
     let (status, page) = node.request("GET", "/hub/partitions/0/events?from=4&max=3", "", "");
-    let page: serde_json::Value = serde_json::from_str(page.split_inclusive('}').collect::<String>().trim()).unwrap_or_else(|_| {
-        // A chunked answer carries lengths between its pieces.
-        let joined: String = page.lines().filter(|line| line.starts_with(['{', '['])).collect();
-        serde_json::from_str(&joined).expect("JSON")
-    });
+    let page: serde_json::Value = serde_json::from_str(page.split_inclusive('}').collect::<String>().trim())
+        .unwrap_or_else(|_| {
+            // A chunked answer carries lengths between its pieces.
+            let joined: String = page.lines().filter(|line| line.starts_with(['{', '['])).collect();
+            serde_json::from_str(&joined).expect("JSON")
+        });
     assert_eq!((status, page["events"].as_array().map(Vec::len), &page["next"]), (200, Some(3), &serde_json::json!(7)));
     assert_eq!(page["events"][0]["data"]["n"], 4);
     let args = ["tail", "--node", &node.url, "--from", "beginning", "--filter", "n >= 8", "--max", "2"];

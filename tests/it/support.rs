@@ -16,7 +16,16 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "server", "--bin", "anabranch", "--message-format", "json-render-diagnostics"]);
+        build.args([
+            "build",
+            "--quiet",
+            "-p",
+            "server",
+            "--bin",
+            "anabranch",
+            "--message-format",
+            "json-render-diagnostics",
+        ]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -218,7 +218,11 @@ const CHILD: &str = "ANABRANCH_TEST_LOG_CHILD";
 
 /// The child of the next test: appends for ever and prints each synced end. Does nothing when run as an ordinary test.
 #[test]
-#[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a child process is told by its environment and answers on its output")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a child process is told by its environment and answers on its output"
+)]
 fn child_that_appends_until_it_is_killed() {
     let Ok(dir) = std::env::var(CHILD) else { return };
     let (mut log, recovered) = open(&options(Path::new(&dir))).expect("opens");
