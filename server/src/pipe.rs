@@ -21,6 +21,8 @@ use connectors::parquet::Compression;
 use input::Lines;
 use routes::{LineError, Routes};
 
+/// What the progress line shows.
+const PROGRESS: &str = "{spinner} {bytes} read, {bytes_per_sec}; {msg}";
 /// Bad lines that are named one by one; the rest is counted.
 const BAD_LINES_NAMED_MAX: u64 = 20;
 
@@ -40,8 +42,11 @@ pub struct PipeArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What goes where; may be given several times.
-    #[arg(long, short, required = true, value_name = "FILTER=>ENDPOINT")]
+    #[arg(long, short, required_unless_present = "config", value_name = "FILTER=>ENDPOINT")]
     pub route: Vec<String>,
+    /// Take routes and endpoints (parquet and ndjson) from a node's configuration, beside those of --route.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Language of the filters: anabranch, iothub or digitaltwins.
     #[arg(long, default_value = "anabranch", value_name = "DIALECT")]
     pub dialect: String,
@@ -168,7 +173,7 @@ impl Progress {
             return Self(None);
         }
         let bar = indicatif::ProgressBar::new_spinner();
-        let style = indicatif::ProgressStyle::with_template("{spinner} {bytes} read, {bytes_per_sec}; {msg}");
+        let style = indicatif::ProgressStyle::with_template(PROGRESS);
         bar.set_style(style.expect("the template is a constant and a test draws it"));
         Self(Some(bar))
     }

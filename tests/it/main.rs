@@ -8,6 +8,7 @@ mod commands;
 mod end_to_end;
 mod layers;
 mod lifecycle;
+mod python;
 mod sources;
 mod support;
 mod tidy;

