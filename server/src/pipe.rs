@@ -42,8 +42,11 @@ pub struct PipeArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What goes where; may be given several times.
-    #[arg(long, short, required = true, value_name = "FILTER=>ENDPOINT")]
+    #[arg(long, short, required_unless_present = "config", value_name = "FILTER=>ENDPOINT")]
     pub route: Vec<String>,
+    /// Take routes and endpoints (parquet and ndjson) from a node's configuration, beside those of --route.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Language of the filters: anabranch, iothub or digitaltwins.
     #[arg(long, default_value = "anabranch", value_name = "DIALECT")]
     pub dialect: String,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use engine::event::Event;
+use engine::lane::Enrichment;
 use engine::parse::Value;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression as Codec;
@@ -74,10 +75,15 @@ impl FileWriter {
         Ok(Self { partition, first, last: first, rows: 0, dir, temporary, table, writer })
     }
 
-    /// Appends an event.
-    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, offset: u64) -> Result<(), FileError> {
-        self.table.push(event, body);
-        self.last = offset;
+    /// Appends an event with what its endpoint adds.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        enrichments: &[Enrichment],
+        body: Option<Value<'_>>,
+    ) -> Result<(), FileError> {
+        self.table.push(event, enrichments, body);
+        self.last = event.offset();
         self.rows += 1;
         if self.table.rows() >= TABLE_ROWS_MAX { self.encode() } else { Ok(()) }
     }

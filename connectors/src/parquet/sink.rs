@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::event::Event;
 use engine::filter::body_text;
+use engine::lane::Enrichment;
 use engine::parse::Parser;
 use tokio::time::Instant;
 
@@ -140,7 +141,7 @@ impl Sink {
         let done = self.done.get(&partition).copied().unwrap_or(0);
         let mut ticket = Some(ticket);
         for event in delivery.events().filter(|event| event.offset() >= done) {
-            self.push(partition, &event)?;
+            self.push(partition, &event, &delivery.enrichments)?;
         }
         if let Some(open) = self.open.get_mut(&partition) {
             open.tickets.extend(ticket.take());
@@ -152,7 +153,7 @@ impl Sink {
         self.finish_large(partition)
     }
 
-    fn push(&mut self, partition: u32, event: &Event<'_>) -> Result<(), SinkError> {
+    fn push(&mut self, partition: u32, event: &Event<'_>, enrichments: &[Enrichment]) -> Result<(), SinkError> {
         let open = match self.open.entry(partition) {
             std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
             std::collections::btree_map::Entry::Vacant(vacant) => {
@@ -163,7 +164,7 @@ impl Sink {
         };
         let document = body_text(event, &mut self.text).and_then(|text| self.parser.parse(text).ok());
         let body = document.as_ref().map(|document| document.root());
-        open.writer.push(event, body, event.offset())?;
+        open.writer.push(event, enrichments, body)?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
 use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
+use engine::lane::Enrichment;
 use engine::parse::{Kind, Value};
 
 use super::columns::{ColumnBuilder, Values};
@@ -149,11 +150,11 @@ impl Table {
         columns + if self.system.is_some() { self.rows * 96 } else { 0 }
     }
 
-    /// Appends an event. `body` is its data parsed; `None` where it is no JSON.
-    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>) {
+    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON.
+    pub fn push(&mut self, event: &Event<'_>, enrichments: &[Enrichment], body: Option<Value<'_>>) {
         let row = self.rows;
         if let Some(system) = &mut self.system {
-            system.push(row, event, &mut self.text);
+            system.push(row, event, enrichments, &mut self.text);
         }
         self.text.clear();
         match body {
@@ -192,7 +193,7 @@ impl Table {
 }
 
 impl System {
-    fn push(&mut self, row: usize, event: &Event<'_>, text: &mut Vec<u8>) {
+    fn push(&mut self, row: usize, event: &Event<'_>, enrichments: &[Enrichment], text: &mut Vec<u8>) {
         self.partition.set_i64(row, i64::from(event.partition()));
         self.offset.set_i64(row, event.offset() as i64);
         self.time.set_i64(row, event.timestamp_ms());
@@ -206,6 +207,7 @@ impl System {
                 (Some("id"), Some(value)) => self.id.set_bytes(row, value.as_bytes()),
                 (Some("type"), Some(value)) => self.r#type.set_bytes(row, value.as_bytes()),
                 (Some("source"), Some(value)) => self.source.set_bytes(row, value.as_bytes()),
+                (None, _) if enrichments.iter().any(|added| added.key.eq_ignore_ascii_case(name)) => {}
                 (attribute, _) => {
                     let name = if name == CONTENT_TYPE { "datacontenttype" } else { attribute.unwrap_or(name) };
                     text.push(if text.is_empty() { b'{' } else { b',' });
@@ -217,6 +219,12 @@ impl System {
                     }
                 }
             }
+        }
+        for added in enrichments {
+            text.push(if text.is_empty() { b'{' } else { b',' });
+            write_json_string(text, &added.key);
+            text.push(b':');
+            write_json_string(text, &added.value);
         }
         if !text.is_empty() {
             text.push(b'}');

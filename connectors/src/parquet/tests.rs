@@ -101,6 +101,17 @@ fn columns_are_learnt_and_nothing_is_dropped() {
 }
 
 #[test]
+fn enrichments_stand_with_the_attributes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut enriched = delivery(0, 0, &["{\"n\":1}"]);
+    let added = engine::lane::Enrichment { key: "site".into(), value: "fra".into() };
+    enriched.enrichments = Arc::new([added]);
+    run(&ParquetConfig::new(dir.path()), vec![enriched]);
+    let all = read(dir.path());
+    assert_eq!(texts(&all[0], "_attributes")[0].as_deref(), Some(r#"{"subject":"s","site":"fra"}"#));
+}
+
+#[test]
 fn configured_columns_read_their_paths() {
     let dir = tempfile::tempdir().expect("a folder");
     let column = |name: &str, path: &str, r#type| ColumnConfig { name: name.into(), path: Some(path.into()), r#type };

@@ -11,6 +11,7 @@ use engine::event::Event;
 use engine::parse::{Parser, Value};
 
 use super::PipeArgs;
+use crate::config::EndpointKind;
 
 /// A Parquet file of `pipe` is finished at this many rows, so that memory stays bounded whatever the input.
 const FILE_ROWS_MAX: u64 = 10_000_000;
@@ -37,8 +38,8 @@ pub struct ParquetOutput {
     config: ParquetConfig,
     schema: Option<Schema>,
     with_system: bool,
-    /// Matches from which the columns are learnt, with their numbers.
-    waiting: Vec<(Batch, Vec<u8>, u64)>,
+    /// Matches from which the columns are learnt.
+    waiting: Vec<(Batch, Vec<u8>)>,
     writer: Option<FileWriter>,
 }
 
@@ -56,12 +57,7 @@ impl Output {
             Some(("parquet", dir)) if !dir.is_empty() => {
                 let mut config = ParquetConfig::new(PathBuf::from(dir));
                 config.compression = args.compression;
-                std::fs::create_dir_all(dir).map_err(|error| format!("cannot create the folder {dir}: {error}"))?;
-                if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-                    return Err(format!("the folder {dir} is not empty; name a new one, or remove what is in it"));
-                }
-                let (with_system, waiting, writer) = (args.system_columns, Vec::new(), None);
-                Ok(Self::Parquet(Box::new(ParquetOutput { config, schema: None, with_system, waiting, writer })))
+                Self::parquet(config, args.system_columns)
             }
             Some(("ndjson", file)) if !file.is_empty() => {
                 let opened = OpenOptions::new().create(true).append(true).open(file);
@@ -72,8 +68,33 @@ impl Output {
         }
     }
 
-    /// Takes a match, the one event of `batch`; `number` counts the events of the input.
-    pub fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8], number: u64) -> Result<(), String> {
+    /// The endpoint as a node's configuration has it.
+    pub fn configured(kind: &EndpointKind, args: &PipeArgs) -> Result<Self, String> {
+        match kind {
+            EndpointKind::Parquet(config) => Self::parquet(config.clone(), args.system_columns),
+            EndpointKind::Ndjson(config) => {
+                let spec = format!("ndjson:{}", config.path.display());
+                Self::open(&spec, &PipeArgs { format: config.format, ..args.clone() })
+            }
+            EndpointKind::Hub | EndpointKind::Webhook(_) => {
+                Err(format!("an endpoint of type {} needs a node: `anabranch run`", kind.name()))
+            }
+        }
+    }
+
+    fn parquet(config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+        let dir = config.dir.display();
+        std::fs::create_dir_all(&config.dir).map_err(|error| format!("cannot create the folder {dir}: {error}"))?;
+        if std::fs::read_dir(&config.dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(format!("the folder {dir} is not empty; name a new one, or remove what is in it"));
+        }
+        let schema = config.columns.as_deref().map(Schema::configured);
+        let (waiting, writer) = (Vec::new(), None);
+        Ok(Self::Parquet(Box::new(ParquetOutput { config, schema, with_system, waiting, writer })))
+    }
+
+    /// Takes a match, the one event of `batch`.
+    pub fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8]) -> Result<(), String> {
         match self {
             Self::Lines { name, writer, format, line } => {
                 line.clear();
@@ -85,7 +106,7 @@ impl Output {
                 }
                 writer.write_all(line).map_err(|error| format!("cannot write {name}: {error}"))
             }
-            Self::Parquet(parquet) => parquet.take(batch, body, data, number),
+            Self::Parquet(parquet) => parquet.take(batch, body, data),
         }
     }
 
@@ -99,45 +120,45 @@ impl Output {
 }
 
 impl ParquetOutput {
-    fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8], number: u64) -> Result<(), String> {
+    fn take(&mut self, batch: &Batch, body: Option<Value<'_>>, data: &[u8]) -> Result<(), String> {
         if self.schema.is_none() {
-            self.waiting.push((batch.clone(), data.to_vec(), number));
+            self.waiting.push((batch.clone(), data.to_vec()));
             if self.waiting.len() < self.config.learn_events {
                 return Ok(());
             }
             return self.learn();
         }
-        self.push(&Event::new(batch, 0), body, number)
+        self.push(&Event::new(batch, 0), body)
     }
 
     /// Enough was seen: fix the columns and write what waits.
     fn learn(&mut self) -> Result<(), String> {
         let (mut parser, mut learner) = (Parser::default(), Learner::default());
-        for (_, data, _) in &self.waiting {
+        for (_, data) in &self.waiting {
             if let Ok(document) = parser.parse(data) {
                 learner.see(document.root());
             }
         }
         self.schema = Some(learner.finish());
-        for (batch, data, number) in std::mem::take(&mut self.waiting) {
+        for (batch, data) in std::mem::take(&mut self.waiting) {
             // They matched, so they were parsed before.
             if let Ok(document) = parser.parse(&data) {
-                self.push(&Event::new(&batch, 0), Some(document.root()), number)?;
+                self.push(&Event::new(&batch, 0), Some(document.root()))?;
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, number: u64) -> Result<(), String> {
+    fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>) -> Result<(), String> {
         let Some(schema) = &self.schema else { return Ok(()) };
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let created = FileWriter::create(&self.config, schema, self.with_system, "pipe", 0, number);
+                let created = FileWriter::create(&self.config, schema, self.with_system, "pipe", 0, event.offset());
                 none.insert(created.map_err(|error| error.to_string())?)
             }
         };
-        writer.push(event, body, number).map_err(|error| error.to_string())?;
+        writer.push(event, &[], body).map_err(|error| error.to_string())?;
         if writer.rows() >= FILE_ROWS_MAX { self.finish_file() } else { Ok(()) }
     }
 

@@ -1,6 +1,8 @@
 //! The routes of a pipe, and what happens to each line.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use connectors::cloudevents::Decoder;
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
@@ -10,6 +12,7 @@ use engine::parse::{Kind, Parser, Value};
 
 use super::PipeArgs;
 use super::output::Output;
+use crate::config::EndpointKind;
 
 struct Route {
     filter: Filter,
@@ -56,7 +59,10 @@ impl Routes {
             ));
         };
         let (mut routes, mut outputs, mut problems) = (Vec::new(), Vec::<(String, Output, u64)>::new(), String::new());
-        let mut specs = Vec::new();
+        let (mut specs, configured) = match &args.config {
+            Some(path) => configured_routes(path)?,
+            None => Default::default(),
+        };
         for route in &args.route {
             let Some((text, spec)) = route.rsplit_once("=>") else {
                 let help = "write FILTER=>ENDPOINT, for instance 'temp > 30=>parquet:hot'";
@@ -64,19 +70,19 @@ impl Routes {
                 continue;
             };
             match Filter::compile(text, dialect, &CompileOptions::default()) {
-                Ok((filter, _warnings)) => specs.push((filter, spec.trim())),
+                Ok((filter, _warnings)) => specs.push((filter, spec.trim().to_owned())),
                 Err(found) => problems.push_str(&crate::render::diagnostics("--route", text, &found, color)),
             }
         }
         // Nothing is opened before all filters are right.
         if problems.is_empty() {
             for (filter, spec) in specs {
-                let known = outputs.iter().position(|(name, ..)| name == spec);
+                let known = outputs.iter().position(|(name, ..)| *name == spec);
                 let output = match known {
                     Some(output) => output,
-                    None => match Output::open(spec, args) {
+                    None => match open(&spec, &configured, args) {
                         Ok(output) => {
-                            outputs.push((spec.to_owned(), output, 0));
+                            outputs.push((spec, output, 0));
                             outputs.len() - 1
                         }
                         Err(message) => {
@@ -134,9 +140,9 @@ impl Routes {
             let document = parser.parse(decoded.data).ok();
             let body =
                 document.as_ref().map(|document| document.root()).filter(|_| body_readable(&event, self.dialect));
-            route(routes, outputs, &batch, body, decoded.data, number)
+            route(routes, outputs, &batch, body, decoded.data)
         } else {
-            route(routes, outputs, blank, Some(root), text, number)
+            route(routes, outputs, blank, Some(root), text)
         };
         self.matched += u64::from(matched.map_err(LineError::Output)?);
         Ok(())
@@ -157,6 +163,30 @@ impl Routes {
     }
 }
 
+/// Endpoints of a configuration by name.
+type Configured = HashMap<String, EndpointKind>;
+
+/// The enabled routes of a configuration, each with the name of its endpoint.
+fn configured_routes(path: &Path) -> Result<(Vec<(Filter, String)>, Configured), String> {
+    let config = crate::config::load_file(path).map_err(|error| error.to_string())?;
+    let mut routes = Vec::new();
+    for route in config.routes.iter().filter(|route| route.enabled) {
+        let options = CompileOptions { source: route.source, ..CompileOptions::default() };
+        // Checked with the file.
+        if let Ok((filter, _)) = Filter::compile(&route.filter, route.dialect, &options) {
+            routes.push((filter, route.endpoint.clone()));
+        }
+    }
+    Ok((routes, config.endpoints.into_iter().map(|endpoint| (endpoint.name, endpoint.kind)).collect()))
+}
+
+fn open(spec: &str, configured: &Configured, args: &PipeArgs) -> Result<Output, String> {
+    match configured.get(spec) {
+        Some(kind) => Output::configured(kind, args).map_err(|error| format!("endpoint '{spec}': {error}")),
+        None => Output::open(spec, args),
+    }
+}
+
 fn is_cloud_event(root: Value<'_>) -> bool {
     matches!(root.kind(), Kind::Object(_)) && root.get("specversion").is_some()
 }
@@ -168,7 +198,6 @@ fn route(
     batch: &Batch,
     body: Option<Value<'_>>,
     data: &[u8],
-    number: u64,
 ) -> Result<bool, String> {
     let event = &Event::new(batch, 0);
     let mut matched = false;
@@ -181,7 +210,7 @@ fn route(
         matched = true;
         let (_, output, events) = &mut outputs[route.output];
         *events += 1;
-        output.take(batch, body, data, number)?;
+        output.take(batch, body, data)?;
     }
     Ok(matched)
 }
