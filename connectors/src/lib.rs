@@ -3,12 +3,13 @@
 //! A listener knows the [`intake`] of its core and nothing behind it; an endpoint's sink knows its [`sink::Feed`] and nothing
 //! before it. Codecs and sessions take bytes and return values; only `source.rs`, `sink.rs` and the writer threads open anything.
 
-pub mod cloudevents;
 pub mod config;
+pub mod rate_limited;
 pub mod intake;
 pub mod sink;
-pub mod webhook;
-pub mod hub;
+pub mod cloudevents;
 pub mod http;
-pub mod file;
+pub mod hub;
 pub mod parquet;
+pub mod file;
+pub mod webhook;

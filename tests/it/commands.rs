@@ -51,6 +51,16 @@ fn pipe_writes_the_good_and_names_the_bad() {
     assert_eq!(files.len(), 1, "{files:?}");
     let (code, _, _) = run(&["pipe", "--route", "true=>-"], "1\n");
     assert_eq!(code, 0);
+    let config = folder.path().join("c.toml");
+    let out = folder.path().join("out.ndjson");
+    let text = format!(
+        "[endpoints.out]\ntype = \"ndjson\"\npath = '{}'\nformat = \"data\"\n\n\
+         [[routes]]\nname = \"r\"\nfilter = \"n > 1\"\nendpoint = \"out\"\n",
+        out.display()
+    );
+    std::fs::write(&config, text).expect("writes");
+    let (code, _, stderr) = run(&["pipe", "--config", &config.display().to_string()], "{\"n\":1}\n{\"n\":2}\n");
+    assert_eq!((code, std::fs::read_to_string(&out).expect("reads").as_str()), (0, "{\"n\":2}\n"), "{stderr}");
     let (code, _, stderr) = run(&["pipe", "--route", "temp >=>-"], "");
     assert!(code == 2 && stderr.contains("^"), "{stderr}");
     let (code, _, stderr) = run(&["pipe", "--route", "temp > 30"], "");

@@ -76,6 +76,44 @@ pub fn check_value(name: &str, value: &str) -> Result<(), AttributeError> {
     }
 }
 
+/// Follows the attributes of one event: which required ones were there, and what its partition key is.
+#[derive(Debug, Default)]
+pub struct Envelope {
+    seen: [bool; REQUIRED.len()],
+    /// 2: `partitionkey`, 1: `subject`, 0: `source`.
+    key_rank: Option<u8>,
+}
+
+const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];
+
+impl Envelope {
+    /// Takes the next attribute; `key` holds the best key so far.
+    pub fn take(&mut self, name: &str, value: &str, key: &mut Vec<u8>) {
+        for (required, seen) in REQUIRED.iter().zip(&mut self.seen) {
+            *seen |= *required == name && !value.is_empty();
+        }
+        let rank = match name {
+            "partitionkey" => Some(2),
+            "subject" => Some(1),
+            "source" => Some(0),
+            _ => None,
+        };
+        if rank.is_some() && rank > self.key_rank {
+            self.key_rank = rank;
+            key.clear();
+            key.extend_from_slice(value.as_bytes());
+        }
+    }
+
+    /// All attributes were taken.
+    pub fn finish(&self) -> Result<(), AttributeError> {
+        match REQUIRED.iter().zip(self.seen).find(|(_, seen)| !seen) {
+            Some((missing, _)) => Err(AttributeError::Missing(missing)),
+            None => Ok(()),
+        }
+    }
+}
+
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

@@ -3,7 +3,7 @@
 use engine::batch::HeaderWriter;
 use engine::event::put_attribute;
 
-use super::attributes::{AttributeError, check_name, check_value};
+use super::attributes::{AttributeError, Envelope, check_name, check_value};
 use super::text::{HeaderValueError, decode_header_value};
 
 /// Why the header fields are no event.
@@ -35,8 +35,7 @@ pub fn decode_binary<'f>(
 ) -> Result<(), BinaryError> {
     headers.clear();
     key.clear();
-    let mut required = [("id", false), ("source", false), ("specversion", false), ("type", false)];
-    let mut key_rank = None;
+    let mut envelope = Envelope::default();
     let mut value = String::new();
     let mut names: Vec<&str> = Vec::new();
     for (field, bytes) in fields {
@@ -51,25 +50,10 @@ pub fn decode_binary<'f>(
         names.push(name);
         decode_header_value(bytes, &mut value).map_err(|error| BinaryError::Value { name: name.to_owned(), error })?;
         check_value(name, &value)?;
-        for (known, seen) in &mut required {
-            *seen |= *known == name && !value.is_empty();
-        }
-        let rank = match name {
-            "partitionkey" => Some(2),
-            "subject" => Some(1),
-            "source" => Some(0),
-            _ => None,
-        };
-        if rank.is_some() && rank > key_rank {
-            key_rank = rank;
-            key.clear();
-            key.extend_from_slice(value.as_bytes());
-        }
+        envelope.take(name, &value, key);
         put_attribute(headers, name, &value);
     }
-    if let Some((missing, _)) = required.iter().find(|(_, seen)| !seen) {
-        return Err(AttributeError::Missing(missing).into());
-    }
+    envelope.finish()?;
     // Bytes of no stated type are not JSON, which a record without content type would be.
     put_attribute(headers, "datacontenttype", content_type.unwrap_or("application/octet-stream"));
     Ok(())

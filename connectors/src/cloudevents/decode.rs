@@ -9,7 +9,7 @@ use engine::event::put_attribute;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::attributes::{AttributeError, check_name, check_value, is_json_type};
+use super::attributes::{AttributeError, Envelope, check_name, check_value, is_json_type};
 
 /// Why an event is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,9 +77,7 @@ impl Decoder {
         self.data.clear();
         self.key.clear();
         let (mut data, mut base64, mut media_type) = (None, None, None);
-        let mut required = [("id", false), ("source", false), ("specversion", false), ("type", false)];
-        // 2: partitionkey, 1: subject, 0: source.
-        let mut key_rank = None;
+        let mut envelope = Envelope::default();
         for (at, (name, raw)) in members.iter().enumerate() {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(AttributeError::Twice(name.to_string()).into());
@@ -90,20 +88,7 @@ impl Decoder {
                 name => {
                     let Some(value) = attribute_text(name, raw)? else { continue };
                     check_value(name, &value)?;
-                    for (known, seen) in &mut required {
-                        *seen |= *known == name && !value.is_empty();
-                    }
-                    let rank = match name {
-                        "partitionkey" => Some(2),
-                        "subject" => Some(1),
-                        "source" => Some(0),
-                        _ => None,
-                    };
-                    if rank.is_some() && rank > key_rank {
-                        key_rank = rank;
-                        self.key.clear();
-                        self.key.extend_from_slice(value.as_bytes());
-                    }
+                    envelope.take(name, &value, &mut self.key);
                     put_attribute(headers, name, &value);
                     if name == "datacontenttype" {
                         media_type = Some(value.into_owned());
@@ -111,9 +96,7 @@ impl Decoder {
                 }
             }
         }
-        if let Some((missing, _)) = required.iter().find(|(_, seen)| !seen) {
-            return Err(AttributeError::Missing(missing).into());
-        }
+        envelope.finish()?;
         match (data, base64) {
             (Some(_), Some(_)) => return Err(DecodeError::TwoData),
             (Some(raw), None) if media_type.as_deref().is_none_or(is_json_type) => {

@@ -25,7 +25,8 @@ pub fn write_structured(event: &Event<'_>, enrichments: &[Enrichment], out: &mut
     member(out, "type", event.attribute("type").unwrap_or_default());
     let mut has_time = false;
     for (name, value) in event.attributes() {
-        if !matches!(name, "id" | "source" | "type") {
+        // What this node stamps was another node's, or another time's, when it came in as an attribute.
+        if !matches!(name, "id" | "source" | "type" | PROPERTIES_EXTENSION | "anabranchpartition" | "anabranchoffset") {
             has_time |= name == "time";
             member(out, name, value);
         }

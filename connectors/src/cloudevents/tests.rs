@@ -138,6 +138,21 @@ fn properties_and_enrichments_travel() {
 }
 
 #[test]
+fn an_event_that_was_here_before_has_one_place() {
+    let text =
+        r#"{"specversion":"1.0","id":"7","source":"s","type":"t","anabranchpartition":"9","anabranchoffset":"1"}"#;
+    let mut headers = HeaderWriter::default();
+    let mut decoder = Decoder::default();
+    let decoded = decoder.decode(text.as_bytes(), &mut headers).expect("valid");
+    let batch = store(&headers, decoded.key, decoded.data);
+    let mut out = Vec::new();
+    write_structured(&Event::new(&batch, 0), &[], &mut out);
+    let written = String::from_utf8(out).expect("text");
+    assert_eq!(written.matches("anabranchoffset").count(), 1, "{written}");
+    assert!(written.contains("\"anabranchoffset\":\"9\""), "{written}");
+}
+
+#[test]
 fn a_batch_is_split_into_its_events() {
     let mut events = Vec::new();
     Decoder::split_batch(br#" [ {"a":1} , {"b":[2]}, 3 ] "#, &mut |event| events.push(event)).expect("an array");

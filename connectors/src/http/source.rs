@@ -29,6 +29,7 @@ use super::problem::Problem;
 use super::stats::{HttpStats, RejectReason};
 use super::{HttpConfig, receipt};
 use crate::intake::{Intake, IntakeError, Submission};
+use crate::rate_limited::RateLimited;
 
 /// Body of every answer.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -68,6 +69,7 @@ pub async fn serve(
     let listener = Rc::new(Listener { config, key, intake, fallback, stats, connections });
     let (closing, closed) = tokio::sync::watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
+    let complaints = RateLimited::new(Duration::from_secs(10));
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
@@ -76,7 +78,9 @@ pub async fn serve(
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: connections that end make room.
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(held_back) = complaints.allow(std::time::Instant::now()) {
+                        tracing::warn!(%error, held_back, "cannot accept a connection");
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },

@@ -22,6 +22,7 @@ use engine::ring::{Bell, Consumer, Producer};
 use super::catalog::{Catalog, Finished};
 use super::segment::Segment;
 use super::{LogOptions, LogStats, files};
+use crate::rate_limited::RateLimited;
 
 /// Bytes of one group: what a device writes in a few milliseconds.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -29,6 +30,9 @@ const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const GROUP_BATCHES_MAX: usize = 1024;
 /// How often an idle writer looks whether retention has something to do.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often a disk that stays full is spoken of.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Active {
@@ -53,6 +57,7 @@ pub struct Writer {
     next_number: u64,
     /// Refuse until the shard has started anew.
     failed: bool,
+    complaints: RateLimited,
 }
 
 struct Unpark(Thread);
@@ -77,7 +82,19 @@ impl Writer {
         std::fs::create_dir_all(&dir)?;
         files::sync_dir(&options.dir)?;
         let next_number = files::segment_numbers(&dir)?.last().map_or(0, |last| last + 1);
-        Ok(Self { options, dir, catalog, stats, appends, events, bell, active: None, next_number, failed: false })
+        Ok(Self {
+            options,
+            dir,
+            catalog,
+            stats,
+            appends,
+            events,
+            bell,
+            active: None,
+            next_number,
+            failed: false,
+            complaints: RateLimited::new(COMPLAINT_INTERVAL),
+        })
     }
 
     /// Works until the shard drops its end and everything in the ring is done.
@@ -129,10 +146,12 @@ impl Writer {
             Ok(()) => self.say(LogEvent::Synced { upto_seq }),
             Err(error) => {
                 self.stats.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    dir = %self.dir.display(), %error,
-                    "the log cannot be written: events are refused until it can be (is the disk full?)"
-                );
+                if let Some(held_back) = self.complaints.allow(Instant::now()) {
+                    tracing::error!(
+                        dir = %self.dir.display(), %error, held_back,
+                        "the log cannot be written: events are refused until it can be (is the disk full?)"
+                    );
+                }
                 self.failed = true;
                 self.say(LogEvent::Failed { from_seq });
             }

@@ -103,14 +103,14 @@ impl FileWriter {
         })
     }
 
-    /// Appends an event; offsets ascend. `body` is its data parsed; `None` where it is no JSON.
+    /// Appends an event with what its endpoint adds; offsets ascend. `body` is its data parsed; `None` where it is no JSON.
     pub fn push(
         &mut self,
         event: &Event<'_>,
-        body: Option<Value<'_>>,
         enrichments: &[Enrichment],
+        body: Option<Value<'_>>,
     ) -> Result<(), FileError> {
-        self.table.push(event, body, enrichments);
+        self.table.push(event, enrichments, body);
         self.last = event.offset();
         self.rows += 1;
         // Large events are asked for more often: a column's values are counted in 31 bits.

@@ -16,8 +16,11 @@ use super::file::{FileError, FileWriter, prepare_dir};
 use super::learn::Learner;
 use super::names::resume_offsets;
 use super::schema::{Schema, SchemaError};
+use crate::rate_limited::RateLimited;
 use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
 
+/// How often it is said that rows are in finished files already.
+const SKIPS_SAID_EVERY: Duration = Duration::from_secs(10);
 /// Longest wait for enough events to learn the columns from.
 const LEARN_MAX: Duration = Duration::from_secs(2);
 
@@ -56,6 +59,8 @@ struct Sink {
     deadline: Option<Instant>,
     /// Of all open files.
     memory_bytes: u64,
+    skipped_rows: usize,
+    skips: RateLimited,
     stats: Arc<SinkStats>,
 }
 
@@ -99,6 +104,8 @@ pub(super) async fn run(
         done,
         deadline: None,
         memory_bytes: 0,
+        skipped_rows: 0,
+        skips: RateLimited::new(SKIPS_SAID_EVERY),
         stats,
     };
     for handed in waiting {
@@ -160,12 +167,12 @@ impl Sink {
         let done = self.done.get(&partition).copied().unwrap_or(0);
         let rows = delivery.len();
         let Some(delivery) = delivery.from_offset(done) else {
-            self.skipped(partition, rows);
+            self.skipped(rows);
             ticket.settle();
             return Ok(());
         };
         if delivery.len() < rows {
-            self.skipped(partition, rows - delivery.len());
+            self.skipped(rows - delivery.len());
         }
         let Self { parser, text, .. } = self;
         let (mut parser, mut text) = (std::mem::take(parser), std::mem::take(text));
@@ -173,7 +180,7 @@ impl Sink {
         for event in delivery.events() {
             let document = body_text(&event, &mut text).and_then(|text| parser.parse(text).ok());
             let body = document.as_ref().map(|document| document.root());
-            open.writer.push(&event, body, &delivery.enrichments)?;
+            open.writer.push(&event, &delivery.enrichments, body)?;
         }
         open.tickets.push(ticket);
         (self.parser, self.text) = (parser, text);
@@ -182,8 +189,11 @@ impl Sink {
 
     /// Rows that finished files hold already. Right after a start that is the replay; at any other time, or in large numbers, it
     /// says that the folder belongs to another log.
-    fn skipped(&self, partition: u32, rows: usize) {
-        tracing::info!(endpoint = self.name, partition, rows, "already in finished files");
+    fn skipped(&mut self, rows: usize) {
+        self.skipped_rows += rows;
+        if self.skips.allow(std::time::Instant::now()).is_some() {
+            tracing::info!(endpoint = self.name, rows = self.skipped_rows, "already in finished files");
+        }
     }
 
     fn open_file(&mut self, partition: u32, delivery: &Delivery) -> Result<&mut OpenFile, SinkError> {

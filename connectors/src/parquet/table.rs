@@ -130,8 +130,8 @@ impl Table {
         columns + self.system.as_ref().map_or(0, SystemColumns::byte_len)
     }
 
-    /// Appends an event. `body` is its data parsed; `None` where it is no JSON.
-    pub fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>, enrichments: &[Enrichment]) {
+    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON.
+    pub fn push(&mut self, event: &Event<'_>, enrichments: &[Enrichment], body: Option<Value<'_>>) {
         let row = self.rows;
         if row == 0 {
             self.reserve();

@@ -203,7 +203,7 @@ impl ParquetOutput {
                 none.insert(created.map_err(|error| error.to_string())?)
             }
         };
-        writer.push(event, body, &[]).map_err(|error| error.to_string())?;
+        writer.push(event, &[], body).map_err(|error| error.to_string())?;
         let is_asked = writer.rows().is_multiple_of(BYTES_CHECK_ROWS);
         if writer.rows() >= self.config.rows_max || is_asked && writer.bytes() >= self.config.bytes_max {
             self.finish_file()

@@ -80,7 +80,7 @@ proptest! {
         for text in &texts {
             let delivery = delivery(0, 0, &[text]);
             let document = parser.parse(text.as_bytes()).expect("JSON");
-            table.push(&Event::new(&delivery.batch, 0), Some(document.root()), &[]);
+            table.push(&Event::new(&delivery.batch, 0), &[], Some(document.root()));
         }
         for (event, mut row) in events.iter().zip(to_rows(&table.take())) {
             let rest = row.remove("_rest").map(|text| {

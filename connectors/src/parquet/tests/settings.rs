@@ -88,7 +88,7 @@ fn large_events_are_encoded_before_a_column_overflows() {
     let made = delivery_of(0, 0, &[(b"k", &body, HeaderWriter::default())], &[]);
     for _ in 0..64 {
         let event = made.events().next().expect("one");
-        writer.push(&event, None, &[]).expect("writes");
+        writer.push(&event, &[], None).expect("writes");
     }
     assert!(writer.memory_bytes() < 8 * 300_000, "{} bytes wait", writer.memory_bytes());
     assert_eq!(writer.finish().expect("writes").rows, 64);

@@ -1,0 +1,116 @@
+//! Hot paths allocate nothing per event: counted by an allocator that counts, in a binary of its own.
+//!
+//! What may allocate is the batch: its bytes and its row index grow a few times while they are filled.
+
+use std::sync::Arc;
+
+use connectors::intake::Intake;
+use connectors::parquet::{Learner, Table};
+use engine::batch::{Batch, BatchBuilder, HeaderWriter};
+use engine::event::Event;
+use engine::filter::{CompileOptions, Dialect, Filter};
+use engine::mesh::AckLevel;
+use engine::parse::Parser;
+use engine::ring::{Bell, ring};
+use engine::route::{Matcher, Route, RouteTable, Source};
+
+const EVENTS: usize = 10_000;
+
+fn bodies() -> Vec<String> {
+    (0..EVENTS)
+        .map(|n| {
+            let temp = n % 60;
+            format!("{{\"device_id\":\"dev-{:05}\",\"temp\":{temp}.5,\"status\":\"ok\",\"loc\":{{\"lat\":50.{n}}},\"n\":{n}}}", n % 500)
+        })
+        .collect()
+}
+
+fn batches(bodies: &[String]) -> Vec<Batch> {
+    let mut builder = BatchBuilder::new(0);
+    let mut batches = Vec::new();
+    for body in bodies {
+        if builder.is_full() {
+            batches.extend(builder.seal());
+        }
+        builder.push(Some(b"dev"), body.as_bytes(), &HeaderWriter::default(), 0).expect("fits");
+    }
+    batches.extend(builder.seal());
+    batches
+}
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
+
+#[test]
+fn matching_allocates_nothing() {
+    let filters = [
+        "temp > 30",
+        "status = 'ok' AND temp < 10",
+        "device_id LIKE 'dev-00%'",
+        "loc.lat BETWEEN 50 AND 51",
+        "n IN (1, 2, 3)",
+    ];
+    let route = |(n, text): (usize, &&str)| Route {
+        name: format!("r{n}"),
+        source: Source::DeviceMessages,
+        filter: Filter::compile(text, Dialect::Anabranch, &CompileOptions::default()).expect("valid").0,
+        endpoint: (n % 2) as u16,
+        enabled: true,
+    };
+    let routes = filters.iter().enumerate().map(route).collect();
+    let table = RouteTable::new(1, routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid");
+    let batches = batches(&bodies());
+    let mut matcher = Matcher::default();
+    let mut run = || batches.iter().map(|batch| matcher.run(&table, batch, None)).count();
+    run();
+    let counted = allocations(|| {
+        run();
+    });
+    assert_eq!(counted, 0, "for {EVENTS} events");
+}
+
+#[test]
+fn taking_events_in_allocates_by_the_batch() {
+    let bodies = bodies();
+    let (bell, shard_bell) = (Bell::default(), Bell::default());
+    let (to, _from) = ring(64, &shard_bell);
+    let (_back, acks) = ring(64, &bell);
+    let intake = Intake::new(0, 4, vec![to], vec![acks], bell);
+    let (mut parser, headers) = (Parser::default(), HeaderWriter::default());
+    parser.parse(bodies[0].as_bytes()).expect("JSON");
+    let mut submission = intake.submission(AckLevel::Synced);
+    let mut take = |bodies: &[String]| {
+        for body in bodies {
+            let document = parser.parse(body.as_bytes()).expect("JSON");
+            let key = document.root().get("device_id").and_then(|key| key.as_str()).map(str::as_bytes);
+            submission.push(key, body.as_bytes(), &headers, 0).expect("fits");
+        }
+    };
+    take(&bodies[..1000]);
+    let counted = allocations(|| take(&bodies[1000..]));
+    // Growing bytes and rows doubles them: about twenty allocations a batch of six hundred events.
+    let batches = EVENTS as u64 * 100 / 64_000 + 4;
+    assert!(counted < 25 * batches, "{counted} allocations for {EVENTS} events in about {batches} batches");
+}
+
+#[test]
+fn filling_columns_allocates_by_their_growth_only() {
+    let bodies = bodies();
+    let batches = batches(&bodies);
+    let (mut parser, mut learner) = (Parser::default(), Learner::default());
+    learner.see(parser.parse(bodies[0].as_bytes()).expect("JSON").root());
+    let schema = learner.finish();
+    let mut table = Table::new(&schema, true);
+    let counted = allocations(|| {
+        for batch in &batches {
+            for row in 0..batch.rows().len() {
+                let event = Event::new(batch, row);
+                let document = parser.parse(event.data().expect("data")).expect("JSON");
+                table.push(&event, &[], Some(document.root()));
+            }
+        }
+    });
+    assert_eq!(table.rows(), EVENTS);
+    assert!(counted < 1000, "{counted} allocations for {EVENTS} events");
+}
