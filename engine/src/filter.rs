@@ -40,7 +40,7 @@ pub use value::{Short, Text, Truth, Value};
 
 use crate::event::Event;
 use crate::limits;
-use eval::Interpreter;
+use eval::{Interpreter, Whole};
 use plan::{Expr, ExprKind, Literal, Semantics, Type};
 
 /// Which language a filter is written in.
@@ -180,12 +180,12 @@ impl Filter {
 
     /// Its answer for one event. `body` is the parsed data; `None` where it is no JSON or [`Dialect::body_readable`] says no.
     pub fn eval(&self, event: &Event<'_>, body: Option<crate::parse::Value<'_>>) -> Truth {
-        Interpreter { event: *event, body, semantics: self.semantics }.result(&self.root)
+        Interpreter { facts: Whole { event: *event, body }, semantics: self.semantics }.result(&self.root)
     }
 
     /// As [`eval`](Self::eval), with the value of every sub-expression and why it has it. For people, not for speed.
     pub fn trace(&self, event: &Event<'_>, body: Option<crate::parse::Value<'_>>) -> Trace {
-        trace::trace(&Interpreter { event: *event, body, semantics: self.semantics }, &self.root)
+        trace::trace(&Interpreter { facts: Whole { event: *event, body }, semantics: self.semantics }, &self.root)
     }
 }
 

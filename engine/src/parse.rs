@@ -3,11 +3,13 @@
 //! The whole body is validated before anything is read from it. Numbers above `u64` become the nearest double. Of duplicate
 //! members the last one counts, as in ECMAScript and serde_json. Nesting ends at [`limits::JSON_DEPTH_MAX`].
 
+mod step;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use step::{Path, Step};
 pub use value::{Kind, Value};
 
 use simd_json::{Buffers, Tape};

@@ -1,7 +1,8 @@
 //! The plain interpreter: what a filter means, written to be read. Everything faster is held to it and never replaces it.
 //!
 //! It walks the plan by recursion (bounded by [`limits::FILTER_DEPTH_MAX`](crate::limits::FILTER_DEPTH_MAX)), cannot fail, and
-//! takes memory only for strings that a function puts together.
+//! takes memory only for strings that a function puts together. Where the values of references come from is a parameter
+//! ([`Facts`]): the event itself, or columns of a batch. What is done with them is written once.
 
 mod body;
 mod call;
@@ -12,22 +13,46 @@ mod text;
 
 pub use body::{body_readable, body_text};
 pub(super) use compare::compare;
-pub(super) use reference::exists;
 
-use super::plan::{Arithmetic, Comparison, Expr, ExprKind, Literal, Path, Semantics, Type};
+use super::plan::{Arithmetic, Comparison, Expr, ExprKind, Literal, Reference, Semantics, Type};
 use super::value::{Truth, Value};
 use crate::event::Event;
 use crate::parse;
 
-/// One event under one filter.
+/// Where a reference leads for one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Into data that cannot be read.
+    Unreadable,
+    /// Nowhere.
+    Absent,
+    /// To a value, be it null.
+    Present,
+}
+
+/// What is known about one event.
+pub trait Facts<'v>: Copy {
+    /// The value of a reference.
+    fn value(&self, reference: &'v Reference, semantics: Semantics) -> Value<'v>;
+    /// Where the reference leads.
+    fn presence(&self, reference: &'v Reference, semantics: Semantics) -> Presence;
+}
+
+/// The event itself and its parsed data.
 #[derive(Clone, Copy)]
-pub(super) struct Interpreter<'v> {
+pub(super) struct Whole<'v> {
     pub event: Event<'v>,
     pub body: Option<parse::Value<'v>>,
+}
+
+/// One event under one filter.
+#[derive(Clone, Copy)]
+pub(super) struct Interpreter<F> {
+    pub facts: F,
     pub semantics: Semantics,
 }
 
-impl<'v> Interpreter<'v> {
+impl<'v, F: Facts<'v>> Interpreter<F> {
     /// Result of a whole filter.
     pub fn result(&self, root: &'v Expr) -> Truth {
         self.truth(root)
@@ -45,7 +70,7 @@ impl<'v> Interpreter<'v> {
     pub fn value(&self, expr: &'v Expr) -> Value<'v> {
         match &expr.kind {
             ExprKind::Literal(literal) => literal_value(literal),
-            ExprKind::Reference(reference) => self.reference(reference),
+            ExprKind::Reference(reference) => self.facts.value(reference, self.semantics),
             ExprKind::Not(inner) => self.truth(inner).negated_if(true).into(),
             ExprKind::Negate(inner) => self.value(inner).as_number().map_or(Value::Undefined, |x| Value::number(-x)),
             // `null and x` is null, whatever x is.
@@ -81,9 +106,14 @@ impl<'v> Interpreter<'v> {
                     matches!(self.value(value), Value::Undefined | Value::Missing | Value::Null | Value::NullText);
                 Value::Bool(is_null != *negated)
             }
-            ExprKind::Exists(reference) => Value::Bool(exists(self, reference)),
+            ExprKind::Exists(reference) => {
+                Value::Bool(self.facts.presence(reference, self.semantics) == Presence::Present)
+            }
             ExprKind::Call { function, args } => self.call(*function, args),
-            ExprKind::TwinChangeIncludes(path) => self.twin_change_includes(path),
+            ExprKind::TwinChangeIncludes(path) => match self.facts.presence(path, self.semantics) {
+                Presence::Unreadable => Value::Undefined,
+                presence => Value::Bool(presence == Presence::Present),
+            },
         }
     }
 
@@ -130,18 +160,13 @@ impl<'v> Interpreter<'v> {
             _ => true,
         }
     }
+}
 
-    fn twin_change_includes(&self, path: &Path) -> Value<'v> {
-        match self.root() {
-            None => Value::Undefined,
-            Some(root) => Value::Bool(reference::walk(root, path).is_some()),
-        }
-    }
-
+impl<'v> Whole<'v> {
     /// The data, where the dialect reads such data at all.
-    pub fn root(&self) -> Option<parse::Value<'v>> {
+    pub fn root(&self, semantics: Semantics) -> Option<parse::Value<'v>> {
         let root = self.body?;
-        let fits = !self.semantics.body_is_object() || matches!(root.kind(), parse::Kind::Object(_));
+        let fits = !semantics.body_is_object() || matches!(root.kind(), parse::Kind::Object(_));
         fits.then_some(root)
     }
 }

@@ -7,9 +7,10 @@ use std::fmt;
 
 use super::functions::Function;
 use super::pattern::Pattern;
-pub use super::syntax::{Arithmetic, Comparison, Step};
+pub use super::syntax::{Arithmetic, Comparison};
 use super::{Dialect, Span};
 use crate::event::SystemProperty;
+pub use crate::parse::{Path, Step};
 
 /// What is known about a value before any event is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ pub enum ExprKind {
         args: Vec<Expr>,
     },
     /// `twin_change_includes(path)`: the path is there in the body of a twin change
-    TwinChangeIncludes(Path),
+    TwinChangeIncludes(Reference),
 }
 
 /// A constant.
@@ -159,9 +160,6 @@ pub enum Literal {
     /// `undefined`.
     Undefined,
 }
-
-/// A path into the data; empty for the data as a whole.
-pub type Path = Box<[Step]>;
 
 /// A part of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +181,8 @@ pub enum Reference {
     Body(Path),
     /// A body that has no value in the IoT Hub dialect: `$body` alone, or with an index right behind it.
     NoBody,
+    /// A column of a batch: what a route table makes of the others. No text compiles to it.
+    Column(u32),
 }
 
 /// A system property: one that is known, or one that is stored under `iothub-` and its name.
@@ -290,11 +290,12 @@ impl Expr {
             Reference::Attribute(_) | Reference::Property(_) | Reference::System(_) => 4,
             Reference::SystemOrProperty { .. } => 8,
             Reference::Body(path) => path_cost(path),
-            Reference::NoBody => 1,
+            Reference::NoBody | Reference::Column(_) => 1,
         };
         match &self.kind {
-            ExprKind::Reference(found) | ExprKind::Exists(found) => reference(found),
-            ExprKind::TwinChangeIncludes(path) => path_cost(path),
+            ExprKind::Reference(found) | ExprKind::Exists(found) | ExprKind::TwinChangeIncludes(found) => {
+                reference(found)
+            }
             ExprKind::Like { pattern, .. } => pattern.cost(),
             ExprKind::Join(..) => 8,
             ExprKind::Call { function, .. } => function.cost(),

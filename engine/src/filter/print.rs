@@ -111,7 +111,9 @@ impl Printer<'_> {
             }
             ExprKind::TwinChangeIncludes(path) => {
                 self.out.write_str("twin_change_includes(")?;
-                self.steps(path, true)?;
+                if let Reference::Body(path) = path {
+                    self.steps(path, true)?;
+                }
                 self.out.write_char(')')
             }
         }
@@ -177,6 +179,7 @@ impl Printer<'_> {
                 self.steps(path, false)
             }
             Reference::NoBody => self.out.write_str("$body"),
+            Reference::Column(column) => write!(self.out, "$column{column}"),
         }
     }
 

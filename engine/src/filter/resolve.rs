@@ -25,7 +25,7 @@ pub(super) fn reference(checker: &mut Checker<'_>, name: &Name, span: &Span) -> 
 pub(super) fn expr(checker: &mut Checker<'_>, name: &Name, span: &Span) -> Option<(ExprKind, Type)> {
     let reference = reference(checker, name, span)?;
     let ty = match &reference {
-        Reference::Body(_) | Reference::NoBody => Type::Dynamic,
+        Reference::Body(_) | Reference::NoBody | Reference::Column(_) => Type::Dynamic,
         Reference::Attribute(_)
         | Reference::Property(_)
         | Reference::System(_)

@@ -3,6 +3,7 @@
 //! No tree is higher than [`limits::FILTER_DEPTH_MAX`](crate::limits::FILTER_DEPTH_MAX), so it may be walked by recursion.
 
 use super::Span;
+pub use crate::parse::Step;
 
 /// A piece of the text with what it is.
 #[derive(Debug)]
@@ -83,15 +84,6 @@ pub(super) enum Sigil {
     Dollar,
     /// `{$name}`
     Braced,
-}
-
-/// One step of a path: into a member or an element.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Member of an object, by its exact name.
-    Member(Box<str>),
-    /// Element of an array, from 0.
-    Element(u32),
 }
 
 /// An operator with two sides.

@@ -3,7 +3,7 @@
 mod reason;
 
 use super::Span;
-use super::eval::Interpreter;
+use super::eval::{Interpreter, Whole};
 use super::plan::Expr;
 use super::value::Value;
 
@@ -21,7 +21,7 @@ pub struct Trace {
 }
 
 /// Traces `expr` and all below it.
-pub(super) fn trace<'v>(interpreter: &Interpreter<'v>, expr: &'v Expr) -> Trace {
+pub(super) fn trace<'v>(interpreter: &Interpreter<Whole<'v>>, expr: &'v Expr) -> Trace {
     let mut children = Vec::new();
     let mut values: Vec<Value<'v>> = Vec::new();
     expr.each_child(&mut |child| {

@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::nearest;
 use super::super::functions::{SIGNATURES, Signature};
-use super::super::plan::{Expr, ExprKind, Type};
+use super::super::plan::{Expr, ExprKind, Reference, Type};
 use super::super::syntax::{Node, NodeKind};
 use super::super::{Diagnostic, Dialect, Source, Span, resolve};
 use super::Checker;
@@ -158,6 +158,6 @@ impl Checker<'_> {
             return None;
         };
         let path = resolve::twin_change_path(self, path, path_span)?;
-        Some((ExprKind::TwinChangeIncludes(path), Type::Bool))
+        Some((ExprKind::TwinChangeIncludes(Reference::Body(path)), Type::Bool))
     }
 }

@@ -3,9 +3,9 @@
 use super::super::functions::Function;
 use super::super::plan::Expr;
 use super::super::value::{Text, Value};
-use super::{Interpreter, number, text};
+use super::{Facts, Interpreter, number, text};
 
-impl<'v> Interpreter<'v> {
+impl<'v, F: Facts<'v>> Interpreter<F> {
     /// The check has seen to it that there are as many arguments as the function wants.
     pub(super) fn call(&self, function: Function, args: &'v [Expr]) -> Value<'v> {
         let arg = |index: usize| args.get(index).map_or(Value::Undefined, |arg| self.value(arg));

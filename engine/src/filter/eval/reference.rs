@@ -2,44 +2,67 @@
 
 use std::fmt::Write;
 
-use super::super::plan::{Reference, Step, System};
+use super::super::plan::{Reference, Semantics, Step, System};
 use super::super::value::{Short, Text, Value};
-use super::{Interpreter, text};
+use super::{Facts, Presence, Whole, text};
 use crate::event::{Event, Property};
 use crate::parse::{self, Kind};
 
-impl<'v> Interpreter<'v> {
-    pub(super) fn reference(&self, reference: &'v Reference) -> Value<'v> {
+impl<'v> Facts<'v> for Whole<'v> {
+    fn value(&self, reference: &'v Reference, semantics: Semantics) -> Value<'v> {
         match reference {
-            Reference::Attribute(name) => attribute(self.event, name),
-            Reference::Property(name) => property(self.event, name),
-            Reference::System(name) => system(self.event, name),
-            Reference::SystemOrProperty { system: name, property: own } => match system(self.event, name) {
-                Value::Undefined => property(self.event, own),
-                value => value,
-            },
-            Reference::Body(path) => match self.root() {
+            Reference::Body(path) => match self.root(semantics) {
                 None => Value::Undefined,
-                Some(root) => walk(root, path).map_or(Value::Missing, |value| self.data_value(value)),
+                Some(root) => walk(root, path).map_or(Value::Missing, |value| data_value(value, semantics)),
             },
-            Reference::NoBody => Value::Undefined,
+            Reference::NoBody | Reference::Column(_) => Value::Undefined,
+            header => header_value(self.event, header),
         }
     }
 
-    fn data_value(&self, value: parse::Value<'v>) -> Value<'v> {
-        match value.kind() {
-            Kind::Null => Value::Null,
-            Kind::Bool(value) => Value::Bool(value),
-            Kind::Int(value) => Value::Number(value as f64),
-            Kind::Uint(value) => Value::Number(value as f64),
-            Kind::Float(value) => Value::number(value),
-            Kind::String(found) if self.semantics.azure_date_quirk && text::looks_like_date_time(found) => {
-                Value::Undefined
+    fn presence(&self, reference: &'v Reference, semantics: Semantics) -> Presence {
+        let event = self.event;
+        let present = match reference {
+            Reference::Property(name) => event.property(name) != Property::Absent,
+            Reference::Body(path) => match self.root(semantics) {
+                None => return Presence::Unreadable,
+                Some(root) => walk(root, path).is_some(),
+            },
+            Reference::SystemOrProperty { system: name, property } => {
+                system(event, name) != Value::Undefined || event.property(property) != Property::Absent
             }
-            Kind::String(found) => Value::text(found),
-            Kind::Array(len) => Value::Array(len),
-            Kind::Object(len) => Value::Object(len),
-        }
+            Reference::NoBody | Reference::Column(_) => false,
+            header => header_value(event, header) != Value::Undefined,
+        };
+        if present { Presence::Present } else { Presence::Absent }
+    }
+}
+
+/// The value of a reference that leads elsewhere than into the data.
+pub fn header_value<'v>(event: Event<'v>, reference: &Reference) -> Value<'v> {
+    match reference {
+        Reference::Attribute(name) => attribute(event, name),
+        Reference::Property(name) => property(event, name),
+        Reference::System(name) => system(event, name),
+        Reference::SystemOrProperty { system: name, property: own } => match system(event, name) {
+            Value::Undefined => property(event, own),
+            value => value,
+        },
+        Reference::Body(_) | Reference::NoBody | Reference::Column(_) => Value::Undefined,
+    }
+}
+
+fn data_value(value: parse::Value<'_>, semantics: Semantics) -> Value<'_> {
+    match value.kind() {
+        Kind::Null => Value::Null,
+        Kind::Bool(value) => Value::Bool(value),
+        Kind::Int(value) => Value::Number(value as f64),
+        Kind::Uint(value) => Value::Number(value as f64),
+        Kind::Float(value) => Value::number(value),
+        Kind::String(found) if semantics.azure_date_quirk && text::looks_like_date_time(found) => Value::Undefined,
+        Kind::String(found) => Value::text(found),
+        Kind::Array(len) => Value::Array(len),
+        Kind::Object(len) => Value::Object(len),
     }
 }
 
@@ -49,21 +72,6 @@ pub(super) fn walk<'v>(root: parse::Value<'v>, path: &[Step]) -> Option<parse::V
         Step::Member(name) => value.get(name),
         Step::Element(index) => value.at(*index as usize),
     })
-}
-
-/// It is there, whatever its value.
-pub(in super::super) fn exists(interpreter: &Interpreter<'_>, reference: &Reference) -> bool {
-    let event = interpreter.event;
-    match reference {
-        Reference::Property(name) => event.property(name) != Property::Absent,
-        Reference::Body(path) => interpreter.root().is_some_and(|root| walk(root, path).is_some()),
-        Reference::Attribute(name) => attribute(event, name) != Value::Undefined,
-        Reference::System(name) => system(event, name) != Value::Undefined,
-        Reference::SystemOrProperty { system: name, property } => {
-            system(event, name) != Value::Undefined || event.property(property) != Property::Absent
-        }
-        Reference::NoBody => false,
-    }
 }
 
 fn attribute<'v>(event: Event<'v>, name: &str) -> Value<'v> {

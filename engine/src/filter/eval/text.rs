@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::plan::{Expr, Semantics};
 use super::super::value::{Short, Text, Value};
-use super::Interpreter;
+use super::{Facts, Interpreter};
 use crate::limits;
 
 /// Length in the units of the dialect.
@@ -90,7 +90,7 @@ fn mapped<'v>(value: Value<'v>, map: fn(char) -> char) -> Value<'v> {
     Value::Text(Text::Owned(text.chars().map(map).collect()))
 }
 
-impl<'v> Interpreter<'v> {
+impl<'v, F: Facts<'v>> Interpreter<F> {
     /// All parts in a row: null counts as empty, anything else that is no string makes the whole undefined.
     pub(super) fn join(&self, parts: &[&'v Expr]) -> Value<'v> {
         let mut joined = String::new();

@@ -1,6 +1,6 @@
 //! The few words beside a value.
 
-use super::super::eval::Interpreter;
+use super::super::eval::{Interpreter, Whole};
 use super::super::functions::Function;
 use super::super::plan::{Expr, ExprKind, Reference, Step, Type};
 use super::super::value::Value;
@@ -9,7 +9,7 @@ use crate::parse::Kind;
 
 /// Why `expr` has `value`, given the values of its parts.
 pub(super) fn reason(
-    interpreter: &Interpreter<'_>,
+    interpreter: &Interpreter<Whole<'_>>,
     expr: &Expr,
     value: &Value<'_>,
     parts: &[Value<'_>],
@@ -115,19 +115,24 @@ fn call(function: Function, parts: &[Value<'_>]) -> String {
     }
 }
 
-fn no_data(interpreter: &Interpreter<'_>) -> String {
-    match (interpreter.body, interpreter.event.data()) {
+fn no_data(interpreter: &Interpreter<Whole<'_>>) -> String {
+    match (interpreter.facts.body, interpreter.facts.event.data()) {
         (Some(_), _) => "the data is not a JSON object".to_owned(),
         (None, None) => "the event has no data".to_owned(),
         (None, Some(_)) => "the data is not JSON, or its content type or encoding says otherwise".to_owned(),
     }
 }
 
-fn reference(interpreter: &Interpreter<'_>, reference: &Reference, exists: bool, value: &Value<'_>) -> Option<String> {
-    let event = interpreter.event;
+fn reference(
+    interpreter: &Interpreter<Whole<'_>>,
+    reference: &Reference,
+    exists: bool,
+    value: &Value<'_>,
+) -> Option<String> {
+    let event = interpreter.facts.event;
     match reference {
         Reference::Body(path) => {
-            if interpreter.root().is_none() {
+            if interpreter.facts.root(interpreter.semantics).is_none() {
                 return Some(no_data(interpreter));
             }
             match value {
@@ -137,7 +142,7 @@ fn reference(interpreter: &Interpreter<'_>, reference: &Reference, exists: bool,
                 _ => None,
             }
         }
-        Reference::NoBody => Some("the body as a whole has no value".to_owned()),
+        Reference::NoBody | Reference::Column(_) => Some("the body as a whole has no value".to_owned()),
         _ if !(*value == Value::Undefined || *value == Value::NullText || exists && *value == Value::Bool(false)) => {
             None
         }
@@ -155,8 +160,8 @@ fn reference(interpreter: &Interpreter<'_>, reference: &Reference, exists: bool,
 }
 
 /// Where a path leads nowhere, and what may have been meant.
-fn lost(interpreter: &Interpreter<'_>, path: &[Step]) -> String {
-    let mut at = interpreter.root();
+fn lost(interpreter: &Interpreter<Whole<'_>>, path: &[Step]) -> String {
+    let mut at = interpreter.facts.root(interpreter.semantics);
     let mut walked = String::new();
     for step in path {
         let Some(value) = at else { break };
@@ -178,7 +183,7 @@ fn lost(interpreter: &Interpreter<'_>, path: &[Step]) -> String {
                 (_, Step::Member(_)) => format!("{place} is not an object"),
                 (_, Step::Element(_)) => format!("{place} is not an array"),
             };
-            return problem + &elsewhere(interpreter.event, path);
+            return problem + &elsewhere(interpreter.facts.event, path);
         }
         walked.push_str(text.strip_prefix('.').filter(|_| walked.is_empty()).unwrap_or(&text));
         at = next;
