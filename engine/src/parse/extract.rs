@@ -20,17 +20,19 @@ mod portable;
 mod scalars;
 mod scan;
 mod shapes;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod sse;
 
 #[cfg(test)]
 mod tests;
 
+use super::ColumnId;
 use super::column::{Columns, Span, Tag};
 use super::fields::Fields;
 use super::kernel::Kernel;
 use super::walk::{self, Found, Malformed, Sink, What};
-use super::{ColumnId, number};
 use dispatch::Machine;
-use scan::{EVENT_BYTES_MAX, Scalars, Scan};
+use scan::{EVENT_BYTES_MAX, EVENTS_MAX, Scalars, Scan, Scanned};
 use shapes::{Seen, Shape, Shapes};
 
 /// 64-byte alignment, for tables that are loaded into registers.
@@ -38,6 +40,8 @@ use shapes::{Seen, Shape, Shapes};
 #[repr(C, align(64))]
 struct Aligned<T>(T);
 
+/// How far ahead of what is scanned memory is asked for.
+const PREFETCH_BYTES: usize = 1024;
 /// Rows after which it is asked whether shapes pay for themselves.
 const WINDOW_ROWS: u32 = 512;
 /// Rows that are walked without a look at their shape after a window in which most shapes were unknown.
@@ -71,8 +75,8 @@ struct Work {
     scan: Scan,
     scalars: Scalars,
     shapes: Shapes,
-    /// Rows of this batch that took the fast path, and where their scalars start.
-    fast: Vec<(u32, u32)>,
+    /// Rows of this batch that took the fast path, and from where to where their scalars lie.
+    fast: Vec<(u32, u32, u32)>,
     /// One bit per row: its body is JSON.
     json: Vec<u64>,
     learnt: Vec<(ColumnId, Found)>,
@@ -151,71 +155,106 @@ impl Work {
         self.scalars.reset(bytes_all, bodies.len());
         self.shapes.renew(fields.stamp());
         let mut last = None;
-        for (row, span) in bodies.iter().enumerate() {
-            if span.len == u32::MAX {
-                undefine(fields, row, columns);
-                continue;
-            }
-            self.stats.bodies += 1;
-            M::prefetch(bytes, span.start as usize + span.len as usize + 1024, span.len as usize);
-            if !self.shape_row::<M>(fields, bytes, *span, row, columns, &mut last) {
-                self.walk(fields, bytes, *span, row, columns);
-            }
+        let mut row = 0;
+        while row < bodies.len() {
+            row = self.run_some::<M>(fields, bytes, bodies, row, columns, &mut last);
         }
         self.check_scalars::<M>(fields, bytes, bodies, columns);
     }
 
+    /// Some rows from `first` on; the row behind them.
+    #[inline(always)]
+    fn run_some<M: Machine>(
+        &mut self,
+        fields: &Fields,
+        bytes: &[u8],
+        bodies: &[Span],
+        first: usize,
+        columns: &mut Columns,
+        last: &mut Option<u32>,
+    ) -> usize {
+        self.scan.clear();
+        let mut scanned = [(0, None, 0, 0); EVENTS_MAX];
+        let mut row = first;
+        let mut count = 0;
+        while row < bodies.len() && count < EVENTS_MAX {
+            let (start, len) = (bodies[row].start as usize, bodies[row].len as usize);
+            if bodies[row].len == u32::MAX {
+                undefine(fields, row, columns);
+                row += 1;
+                continue;
+            }
+            M::prefetch(bytes, start + len + PREFETCH_BYTES, len);
+            let scalars_from = self.scalars.len;
+            let mut found = None;
+            if self.pinned_rows > 0 {
+                self.pinned_rows -= 1;
+            } else if len <= EVENT_BYTES_MAX {
+                if !self.scan.has_room(len) {
+                    break;
+                }
+                found = M::scan(bytes, start, len, &mut self.scan, &mut self.scalars);
+                if found.is_none() {
+                    self.scalars.len = scalars_from;
+                    self.count(false);
+                }
+            }
+            scanned[count] = (row, found, scalars_from as u32, self.scalars.len as u32);
+            count += 1;
+            row += 1;
+        }
+        self.stats.bodies += count as u64;
+        for (row, found, from, to) in &scanned[..count] {
+            let done = found.as_ref().is_some_and(|found| {
+                let done = self.shape_row::<M>(fields, bytes, bodies[*row], *row, found, columns, last);
+                if done {
+                    self.fast.push((*row as u32, *from, *to));
+                }
+                self.count(done);
+                done
+            });
+            if !done {
+                self.walk(fields, bytes, bodies[*row], *row, columns);
+            }
+        }
+        row
+    }
+
     /// One row by its shape; false if that cannot be done.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn shape_row<M: Machine>(
         &mut self,
         fields: &Fields,
         bytes: &[u8],
         span: Span,
         row: usize,
+        scanned: &Scanned,
         columns: &mut Columns,
         last: &mut Option<u32>,
     ) -> bool {
-        if self.pinned_rows > 0 {
-            self.pinned_rows -= 1;
+        if scanned.non_ascii && simdutf8::basic::from_utf8(span.of(bytes)).is_err() {
             return false;
         }
-        let (start, len) = (span.start as usize, span.len as usize);
-        let scalars_before = self.scalars.len;
-        if len > EVENT_BYTES_MAX || !M::scan(bytes, start, len, &mut self.scan, &mut self.scalars) {
-            self.scalars.len = scalars_before;
-            self.count(false);
-            return false;
-        }
-        if self.scan.non_ascii && simdutf8::basic::from_utf8(span.of(bytes)).is_err() {
-            self.scalars.len = scalars_before;
-            return false;
-        }
-        let skeleton = &self.scan.skeleton[..self.scan.skeleton_len];
+        let split = self.scan.split(scanned);
         let known = match *last {
-            Some(id) if self.shapes.get(id).is(skeleton, self.scan.holes) => Seen::Known(id),
-            _ => self.shapes.find(skeleton, self.scan.holes),
+            Some(id) if self.shapes.get(id).is(&split) => Seen::Known(id),
+            _ => self.shapes.find(&split),
         };
         let id = match known {
             Seen::Known(id) => id,
-            Seen::Once => {
-                self.scalars.len = scalars_before;
-                self.count(false);
-                return false;
-            }
+            Seen::Once => return false,
             Seen::Again(hash) => {
-                self.scalars.len = scalars_before;
-                self.learn(fields, span.of(bytes), hash);
-                self.count(false);
+                // A table that is full gives another shape's number away.
+                *last = None;
+                self.learn(fields, span.of(bytes), scanned, hash);
                 return false;
             }
         };
         *last = Some(id);
-        self.count(true);
         self.stats.shape_hits += 1;
-        self.fast.push((row as u32, scalars_before as u32));
         self.json[row / 64] |= 1 << (row % 64);
-        self.shapes.get(id).bind(&self.scan, bytes, start, row, columns);
+        self.shapes.get(id).bind::<M>(&split, bytes, span.start as usize, row, columns);
         true
     }
 
@@ -235,13 +274,13 @@ impl Work {
     /// All rows of the fast path have scalars of legal grammar, or the walker takes those that have not.
     #[inline(always)]
     fn check_scalars<M: Machine>(&mut self, fields: &Fields, bytes: &[u8], bodies: &[Span], columns: &mut Columns) {
-        if M::scalars(&self.scalars.bytes, 0, self.scalars.len) {
+        let all = self.scalars.len;
+        if M::scalars(&mut self.scalars, 0, all) {
             return;
         }
         for at in 0..self.fast.len() {
-            let (row, from) = self.fast[at];
-            let to = self.fast.get(at + 1).map_or(self.scalars.len, |(_, next)| *next as usize);
-            if M::scalars(&self.scalars.bytes, from as usize, to) {
+            let (row, from, to) = self.fast[at];
+            if M::scalars(&mut self.scalars, from as usize, to as usize) {
                 continue;
             }
             let row = row as usize;
@@ -289,11 +328,13 @@ impl Work {
 
     /// Learns the shape of an event that was just scanned.
     #[cold]
-    fn learn(&mut self, fields: &Fields, event: &[u8], hash: u64) {
+    fn learn(&mut self, fields: &Fields, event: &[u8], scanned: &Scanned, hash: u64) {
         self.learnt.clear();
         let mut places = Places { found: &mut self.learnt, room: Vec::new() };
         let accepted = walk::walk(event, fields, &mut places).is_ok();
-        if let Some(shape) = Shape::new(&self.scan, &self.learnt, hash, fields.stamp()).filter(|_| accepted) {
+        if let Some(shape) =
+            Shape::new(&self.scan.split(scanned), &self.learnt, hash, fields.stamp()).filter(|_| accepted)
+        {
             self.shapes.learn(shape);
         }
     }
@@ -388,11 +429,11 @@ impl Sink for Places<'_> {
 
 /// The value of a scalar on the fast path. Its grammar is checked later; until then any bytes give some value.
 #[inline(always)]
-fn scalar(token: &[u8]) -> (Tag, u64) {
-    match token.first() {
-        Some(b't') => (Tag::True, 0),
-        Some(b'f') => (Tag::False, 0),
-        Some(b'n') => (Tag::Null, 0),
-        _ => (Tag::Number, number::value(token).to_bits()),
+fn scalar<M: Machine>(bytes: &[u8], start: usize, end: usize) -> (Tag, u64) {
+    match bytes[start] {
+        b't' => (Tag::True, 0),
+        b'f' => (Tag::False, 0),
+        b'n' => (Tag::Null, 0),
+        _ => (Tag::Number, M::number(bytes, start, end).to_bits()),
     }
 }

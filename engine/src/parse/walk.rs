@@ -134,7 +134,7 @@ impl<S: Sink> Walker<'_, S> {
                 let doubtful = self.number()?;
                 let wanted = !self.fields.columns_at(node).is_empty();
                 if doubtful || wanted {
-                    let value = number::value(&self.json[start..self.at]);
+                    let value = number::value(self.json, start, self.at);
                     if value.is_infinite() {
                         return Err(Malformed);
                     }

@@ -54,10 +54,9 @@ impl Carry {
 pub(super) struct Step {
     /// The skeleton.
     pub keep: u64,
-    /// First byte of each hole; of a string it is the opening quote, which belongs to the skeleton.
-    pub starts: u64,
-    /// First byte behind each hole.
-    pub ends: u64,
+    /// First byte of each hole and first byte behind it, in turn. Of a string the first is the opening quote, which belongs to
+    /// the skeleton. Two holes never touch.
+    pub edges: u64,
     /// Bytes of numbers and literals.
     pub scalar: u64,
     /// First byte behind each of those.
@@ -68,11 +67,29 @@ pub(super) struct Step {
 
 /// `a + b + carry`, and the carry out.
 #[inline(always)]
-fn add(a: u64, b: u64, carry: &mut bool) -> u64 {
-    let (sum, first) = a.overflowing_add(b);
-    let (sum, second) = sum.overflowing_add(u64::from(*carry));
-    *carry = first | second;
-    sum
+pub(super) fn add(a: u64, b: u64, carry: &mut bool) -> u64 {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let mut sum = 0;
+        *carry = std::arch::x86_64::_addcarry_u64(u8::from(*carry), a, b, &mut sum) != 0;
+        sum
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    {
+        let (sum, first) = a.overflowing_add(b);
+        let (sum, second) = sum.overflowing_add(u64::from(*carry));
+        *carry = first | second;
+        sum
+    }
+}
+
+/// For each place the first one from it on that is no space: an addition runs through the spaces. Most events have none.
+#[inline(always)]
+fn behind_spaces(places: u64, space: u64, carry: &mut bool) -> u64 {
+    if space | u64::from(*carry) == 0 {
+        return places;
+    }
+    (places | add(space, places & space, carry)) & !space
 }
 
 /// One block. `in_string` is the prefix xor of `masks.quote`; `valid` has the bits that lie inside the text.
@@ -89,11 +106,10 @@ pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry)
     let space = masks.space & outside;
     let mut flag = ((masks.bad & string) & valid) | array;
 
-    // The first byte behind a colon that is no space: an addition runs through the spaces.
+    // The first byte behind a colon that is no space.
     let next = (colon << 1) | carry.colon;
     carry.colon = colon >> 63;
-    let run = add(space, next & space, &mut carry.behind_colon);
-    let value = (next | run) & !space;
+    let value = behind_spaces(next, space, &mut carry.behind_colon);
 
     let scalar = !(string | masks.quote | structural | array | space) & valid;
     // Strings that start there: adding 1 at their start clears their run of ones.
@@ -107,16 +123,8 @@ pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry)
     carry.scalar = scalar >> 63;
     let scalar_starts = scalar & !scalar_before;
     let scalar_ends = !scalar & scalar_before;
-    let run = add(space, scalar_ends & space, &mut carry.behind_scalar);
-    let behind = (scalar_ends | run) & !space;
+    let behind = behind_spaces(scalar_ends, space, &mut carry.behind_scalar);
     flag |= (scalar_starts & !value) | (behind & !end & valid);
 
-    Step {
-        keep: !((text & !masks.quote) | scalar) & valid,
-        starts: hole & !before,
-        ends: !hole & before,
-        scalar,
-        scalar_ends,
-        flag,
-    }
+    Step { keep: !((text & !masks.quote) | scalar) & valid, edges: hole ^ before, scalar, scalar_ends, flag }
 }

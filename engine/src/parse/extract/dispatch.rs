@@ -1,29 +1,36 @@
 //! From the chosen kernel to code that was compiled for it: once per batch.
 #![allow(unsafe_code)]
 
+use super::super::number;
 use super::portable::Portable;
-use super::scan::{Scalars, Scan};
+use super::scan::{Scalars, Scan, Scanned};
 use super::{Columns, Fields, Kernel, Span, Work, scalars, scan};
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-use super::{avx2::Avx2, avx512, avx512::Avx512};
+use super::{avx2::Avx2, avx512, avx512::Avx512, sse};
 
 /// A kernel as the extractor uses it.
 pub(super) trait Machine {
     /// See [`scan::scan`].
-    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> bool;
+    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> Option<Scanned>;
     /// See [`scalars::check`].
-    fn scalars(bytes: &[u8], from: usize, to: usize) -> bool;
+    fn scalars(scalars: &mut Scalars, from: usize, to: usize) -> bool;
+    /// See [`number::value`]; the token is checked elsewhere.
+    fn number(bytes: &[u8], start: usize, end: usize) -> f64;
     /// So many bytes from there on will be read soon, if they are there.
     fn prefetch(bytes: &[u8], from: usize, len: usize);
 }
 
 impl Machine for Portable {
-    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> bool {
+    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> Option<Scanned> {
         scan::scan::<Self>(bytes, start, len, out, scalars)
     }
 
-    fn scalars(bytes: &[u8], from: usize, to: usize) -> bool {
-        scalars::check::<Self>(bytes, from, to)
+    fn scalars(scalars: &mut Scalars, from: usize, to: usize) -> bool {
+        scalars::check::<Self>(scalars, from, to)
+    }
+
+    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
+        number::value(bytes, start, end)
     }
 
     fn prefetch(_: &[u8], _: usize, _: usize) {}
@@ -32,13 +39,18 @@ impl Machine for Portable {
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 impl Machine for Avx2 {
     #[inline(always)]
-    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> bool {
+    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> Option<Scanned> {
         scan::scan::<Self>(bytes, start, len, out, scalars)
     }
 
     #[inline(always)]
-    fn scalars(bytes: &[u8], from: usize, to: usize) -> bool {
-        scalars::check::<Self>(bytes, from, to)
+    fn scalars(scalars: &mut Scalars, from: usize, to: usize) -> bool {
+        scalars::check::<Self>(scalars, from, to)
+    }
+
+    #[inline(always)]
+    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
+        sse::value(bytes, start, end)
     }
 
     #[inline(always)]
@@ -50,13 +62,18 @@ impl Machine for Avx2 {
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 impl Machine for Avx512 {
     #[inline(always)]
-    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> bool {
+    fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> Option<Scanned> {
         avx512::scan(bytes, start, len, out, scalars)
     }
 
     #[inline(always)]
-    fn scalars(bytes: &[u8], from: usize, to: usize) -> bool {
-        scalars::check::<Self>(bytes, from, to)
+    fn scalars(scalars: &mut Scalars, from: usize, to: usize) -> bool {
+        scalars::check::<Self>(scalars, from, to)
+    }
+
+    #[inline(always)]
+    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
+        sse::value(bytes, start, end)
     }
 
     #[inline(always)]

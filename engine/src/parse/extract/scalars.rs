@@ -4,6 +4,9 @@
 //! exponent (RFC 8259, section 6); an exponent is legal too, but goes to the walker, which also knows whether the number is too
 //! large for a double. The same holds for a scalar that fills a whole block.
 
+use super::block::add;
+use super::scan::Scalars;
+
 /// Where the bytes of some kinds are in 64 bytes of scalars.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Masks {
@@ -37,14 +40,6 @@ struct Carry {
     word: bool,
 }
 
-#[inline(always)]
-fn add(a: u64, b: u64, carry: &mut bool) -> u64 {
-    let (sum, first) = a.overflowing_add(b);
-    let (sum, second) = sum.overflowing_add(u64::from(*carry));
-    *carry = first | second;
-    sum
-}
-
 /// Bits of the bytes before, and the last one for the next block.
 #[inline(always)]
 fn before(bits: u64, carry: &mut u64) -> u64 {
@@ -53,9 +48,11 @@ fn before(bits: u64, carry: &mut u64) -> u64 {
     result
 }
 
-/// All of `bytes[from..to]` is scalars with commas behind them. `bytes` goes on for a block at least.
+/// All of the scalars from byte `from` to byte `to` are right.
 #[inline(always)]
-pub(super) fn check<B: Blocks>(bytes: &[u8], from: usize, to: usize) -> bool {
+pub(super) fn check<B: Blocks>(scalars: &mut Scalars, from: usize, to: usize) -> bool {
+    let Scalars { bytes, words, .. } = scalars;
+    let mut words_len = 0;
     let mut carry = Carry { start: 1, digit: 0, point: 0, minus: 0, zero: 0, fraction: false, word: false };
     let mut wrong = 0u64;
     let mut at = from;
@@ -79,11 +76,19 @@ pub(super) fn check<B: Blocks>(bytes: &[u8], from: usize, to: usize) -> bool {
         let after = add(inside, word_starts, &mut carry.word);
         let word = inside & !after;
         wrong |= letter & !word;
-        let mut words = word_starts;
-        while words != 0 {
-            wrong |= u64::from(!is_literal(bytes, at + words.trailing_zeros() as usize));
-            words &= words - 1;
+        // Four at a time, needed or not, because a loop of unknown length costs more.
+        let mut left = word_starts;
+        for word in &mut words[words_len..words_len + 4] {
+            *word = (at as u32).wrapping_add(left.trailing_zeros());
+            left &= left.wrapping_sub(1);
         }
+        let mut more = words_len + 4;
+        while left != 0 {
+            words[more] = at as u32 + left.trailing_zeros();
+            left &= left - 1;
+            more += 1;
+        }
+        words_len += word_starts.count_ones() as usize;
 
         let behind_digit = before(digit, &mut carry.digit);
         let behind_point = before(point, &mut carry.point) & valid;
@@ -99,7 +104,8 @@ pub(super) fn check<B: Blocks>(bytes: &[u8], from: usize, to: usize) -> bool {
         wrong |= fraction & !digit & point;
         at += 64;
     }
-    wrong == 0
+    let words_right = words[..words_len].iter().fold(true, |right, word| right & is_literal(bytes, *word as usize));
+    wrong == 0 && words_right
 }
 
 #[inline(always)]

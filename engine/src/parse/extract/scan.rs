@@ -5,35 +5,110 @@ use super::block::{Carry, Masks, step};
 
 /// Longest event that the fast path takes, in bytes: places in it are 16 bits.
 pub(super) const EVENT_BYTES_MAX: usize = 32 * 1024;
-/// Most holes of an event on the fast path.
-pub(super) const HOLES_MAX: usize = 1024;
+/// Most edges of the holes of an event on the fast path, a block more than is used.
+pub(super) const EDGES_MAX: usize = 2048;
+/// Most edges in one block: a member with a value has five bytes at least, and two edges.
+pub(super) const BLOCK_EDGES_MAX: u32 = 32;
 /// Bytes that are copied at once, so that a piece of the skeleton is most often one load and one store.
 const PIECE: usize = 32;
 
-/// What a kernel finds in one event. The buffers are used again for the next.
+/// Events that are scanned before the first of them is looked at again: by then what was stored for it has settled, and loads
+/// that span several of those stores cost nothing extra.
+pub(super) const EVENTS_MAX: usize = 32;
+/// Bytes of skeletons that are kept.
+const SKELETONS_BYTES: usize = 2 * EVENT_BYTES_MAX;
+const EDGES: usize = 4 * EDGES_MAX;
+
+/// What a kernel finds in some events. The buffers are used again for the next.
 #[derive(Debug)]
 pub(super) struct Scan {
-    /// The skeleton in its first `skeleton_len` bytes, and room for a block behind them.
-    pub skeleton: Box<[u8]>,
-    pub skeleton_len: usize,
-    /// First byte of each hole, counted from the start of the event.
-    pub starts: Box<[u16]>,
-    /// Behind its last byte.
-    pub ends: Box<[u16]>,
+    /// Skeletons one after the other, and room for a block behind them.
+    pub skeletons: Box<[u8]>,
+    pub skeletons_len: usize,
+    /// For each hole its first byte and the first byte behind it, counted from the start of the event.
+    pub edges: Box<[u16]>,
+    pub edges_len: usize,
+}
+
+/// One event in a [`Scan`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scanned {
+    skeleton: usize,
+    skeleton_len: usize,
+    edges: usize,
     pub holes: usize,
     /// Some byte is above 127: the text has to be checked for UTF-8.
     pub non_ascii: bool,
 }
 
+/// An event as it is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split<'s> {
+    pub skeleton: &'s [u8],
+    /// Two for each hole.
+    pub edges: &'s [u16],
+}
+
+impl Split<'_> {
+    pub fn holes(&self) -> usize {
+        self.edges.len() / 2
+    }
+
+    /// First byte of a hole, and first byte behind it.
+    #[inline(always)]
+    pub fn hole(&self, hole: usize) -> (usize, usize) {
+        (usize::from(self.edges[2 * hole]), usize::from(self.edges[2 * hole + 1]))
+    }
+
+    /// The hole that starts there.
+    pub fn hole_at(&self, start: usize) -> Option<usize> {
+        (0..self.holes()).find(|hole| self.hole(*hole).0 == start)
+    }
+}
+
+impl Scan {
+    /// There is room for one more event of so many bytes.
+    #[inline(always)]
+    pub fn has_room(&self, len: usize) -> bool {
+        self.skeletons_len + len + 128 <= self.skeletons.len() && self.edges_len + EDGES_MAX + 64 <= self.edges.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.skeletons_len = 0;
+        self.edges_len = 0;
+    }
+
+    #[inline(always)]
+    pub fn split(&self, scanned: &Scanned) -> Split<'_> {
+        Split {
+            skeleton: &self.skeletons[scanned.skeleton..scanned.skeleton + scanned.skeleton_len],
+            edges: &self.edges[scanned.edges..scanned.edges + 2 * scanned.holes],
+        }
+    }
+
+    /// Takes note of an event that was scanned to here.
+    #[inline(always)]
+    pub fn finish(&mut self, skeletons_len: usize, edges_len: usize, non_ascii: bool) -> Scanned {
+        let scanned = Scanned {
+            skeleton: self.skeletons_len,
+            skeleton_len: skeletons_len - self.skeletons_len,
+            edges: self.edges_len,
+            holes: (edges_len - self.edges_len) / 2,
+            non_ascii,
+        };
+        self.skeletons_len = skeletons_len;
+        self.edges_len = edges_len;
+        scanned
+    }
+}
+
 impl Default for Scan {
     fn default() -> Self {
         Self {
-            skeleton: vec![0; EVENT_BYTES_MAX + 128].into(),
-            skeleton_len: 0,
-            starts: vec![0; HOLES_MAX + 128].into(),
-            ends: vec![0; HOLES_MAX + 128].into(),
-            holes: 0,
-            non_ascii: false,
+            skeletons: vec![0; SKELETONS_BYTES].into(),
+            skeletons_len: 0,
+            edges: vec![0; EDGES].into(),
+            edges_len: 0,
         }
     }
 }
@@ -44,6 +119,8 @@ pub(super) struct Scalars {
     /// Scalars in the first `len` bytes, and room for a block behind them.
     pub bytes: Vec<u8>,
     pub len: usize,
+    /// Where words start: work memory of the check.
+    pub words: Vec<u32>,
 }
 
 impl Scalars {
@@ -53,6 +130,8 @@ impl Scalars {
         let most = events_bytes + (events + 2) * 128;
         if self.bytes.len() < most {
             self.bytes.resize(most, 0);
+            // A word and its comma are two bytes at least.
+            self.words.resize(most / 2 + 64, 0);
         }
     }
 }
@@ -67,11 +146,18 @@ pub(super) trait Blocks {
     fn prefix_xor(bits: u64) -> u64;
 }
 
-/// Scans the event in `bytes[start..start + len]`. False: it is none for the fast path.
+/// Scans the event in `bytes[start..start + len]`; there must be [room](Scan::has_room). `None`: it is none for the fast path.
 #[inline(always)]
-pub(super) fn scan<B: Blocks>(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> bool {
+pub(super) fn scan<B: Blocks>(
+    bytes: &[u8],
+    start: usize,
+    len: usize,
+    out: &mut Scan,
+    scalars: &mut Scalars,
+) -> Option<Scanned> {
     let mut carry = Carry::default();
-    let (mut starts, mut ends) = (0, 0);
+    let first = out.edges_len;
+    let mut edges = first;
     let (mut flag, mut non_ascii) = (0, 0);
     let mut at = 0;
     while at < len {
@@ -87,28 +173,27 @@ pub(super) fn scan<B: Blocks>(bytes: &[u8], start: usize, len: usize, out: &mut 
         let valid = if left >= 64 { !0 } else { (1 << left) - 1 };
         let mut masks = B::masks(block);
         // What lies behind the event belongs to somebody else.
-        for mask in
-            [&mut masks.quote, &mut masks.colon, &mut masks.open, &mut masks.array, &mut masks.end, &mut masks.space]
-        {
-            *mask &= valid;
-        }
+        masks.quote &= valid;
+        masks.colon &= valid;
+        masks.open &= valid;
+        masks.array &= valid;
+        masks.end &= valid;
+        masks.space &= valid;
         let found = step(&masks, B::prefix_xor(masks.quote), valid, &mut carry);
         flag |= found.flag;
         non_ascii |= B::non_ascii(block) & valid;
-        if ends + 64 > HOLES_MAX || starts + 64 > HOLES_MAX {
-            return false;
+        let count = found.edges.count_ones();
+        if count > BLOCK_EDGES_MAX || edges - first + 64 > EDGES_MAX {
+            return None;
         }
-        starts = places(found.starts, at, &mut out.starts, starts);
-        ends = places(found.ends, at, &mut out.ends, ends);
+        edges = places(found.edges, at, &mut out.edges, edges);
         at += 64;
     }
-    if flag != 0 || carry.is_open() || starts != ends {
-        return false;
+    if flag != 0 || carry.is_open() || (edges - first) % 2 != 0 {
+        return None;
     }
-    out.holes = starts;
-    out.non_ascii = non_ascii != 0;
-    pieces(bytes, start, len, out, scalars);
-    true
+    let skeletons_len = pieces(bytes, start, len, out, edges, scalars);
+    Some(out.finish(skeletons_len, edges, non_ascii != 0))
 }
 
 /// Appends the places of the set bits.
@@ -122,24 +207,25 @@ fn places(mut bits: u64, base: usize, out: &mut [u16], mut count: usize) -> usiz
     count
 }
 
-/// Puts the skeleton together, and the scalars.
+/// Puts the skeleton together, and the scalars; where the skeleton ends.
 #[inline(always)]
-fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) {
+fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usize, scalars: &mut Scalars) -> usize {
     let mut from = 0;
-    let mut to = 0;
-    for hole in 0..out.holes {
-        let (hole_start, hole_end) = (usize::from(out.starts[hole]), usize::from(out.ends[hole]));
+    let mut to = out.skeletons_len;
+    for edges in out.edges[out.edges_len..edges_len].chunks_exact(2) {
+        let (hole_start, hole_end) = (usize::from(edges[0]), usize::from(edges[1]));
         let is_text = bytes[start + hole_start] == b'"';
         let until = hole_start + usize::from(is_text);
-        to = copy(bytes, start + from, until - from, &mut out.skeleton, to);
+        to = copy(bytes, start + from, until - from, &mut out.skeletons, to);
         from = hole_end;
+        // A string is copied too, and overwritten by the next scalar: that is cheaper than to ask.
+        let behind = copy(bytes, start + hole_start, hole_end - hole_start, &mut scalars.bytes, scalars.len);
+        scalars.bytes[behind] = b',';
         if !is_text {
-            let behind = copy(bytes, start + hole_start, hole_end - hole_start, &mut scalars.bytes, scalars.len);
-            scalars.bytes[behind] = b',';
             scalars.len = behind + 1;
         }
     }
-    out.skeleton_len = copy(bytes, start + from, len - from, &mut out.skeleton, to);
+    copy(bytes, start + from, len - from, &mut out.skeletons, to)
 }
 
 /// Copies `len` bytes and says where they end. What lies behind them in `out` is overwritten too.

@@ -6,7 +6,8 @@
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::scan::Scan;
+use super::dispatch::Machine;
+use super::scan::Split;
 use super::{ColumnId, Columns, Found, Span, Tag, What, scalar};
 
 /// Most shapes of one extractor.
@@ -51,16 +52,16 @@ struct Binding {
 }
 
 impl Shape {
-    /// The shape of the event that `scan` and `found` are of; `None` if a wanted value stands in no hole, as a body that is one
+    /// The shape of the event that `split` and `found` are of; `None` if a wanted value stands in no hole, as a body that is one
     /// string.
-    pub fn new(scan: &Scan, found: &[(ColumnId, Found)], hash: u64, stamp: u64) -> Option<Self> {
+    pub fn new(split: &Split<'_>, found: &[(ColumnId, Found)], hash: u64, stamp: u64) -> Option<Self> {
         let mut bindings = Vec::new();
         let mut fixed = Vec::new();
         for (column, found) in found {
             match found.what {
                 What::Object(members) => fixed.push((*column, Tag::Object, members as u64)),
                 _ => {
-                    let hole = scan.starts[..scan.holes].binary_search(&(found.start as u16)).ok()?;
+                    let hole = split.hole_at(found.start)?;
                     bindings.push(Binding { column: *column, hole: hole as u16, is_text: found.what == What::Text });
                 }
             }
@@ -69,8 +70,8 @@ impl Shape {
         Some(Self {
             hash,
             stamp,
-            skeleton: scan.skeleton[..scan.skeleton_len].into(),
-            holes: scan.holes as u32,
+            skeleton: split.skeleton.into(),
+            holes: split.holes() as u32,
             used: true,
             bindings: bindings.into(),
             fixed: fixed.into(),
@@ -79,20 +80,20 @@ impl Shape {
 
     /// It has this skeleton and so many holes.
     #[inline(always)]
-    pub fn is(&self, skeleton: &[u8], holes: usize) -> bool {
-        self.holes as usize == holes && *self.skeleton == *skeleton
+    pub fn is(&self, split: &Split<'_>) -> bool {
+        self.holes as usize == split.holes() && *self.skeleton == *split.skeleton
     }
 
     /// Fills the cells of `row` from the event that was scanned.
     #[inline(always)]
-    pub fn bind(&self, scan: &Scan, bytes: &[u8], origin: usize, row: usize, columns: &mut Columns) {
+    pub fn bind<M: Machine>(&self, split: &Split<'_>, bytes: &[u8], origin: usize, row: usize, columns: &mut Columns) {
         for binding in &self.bindings {
-            let start = origin + usize::from(scan.starts[usize::from(binding.hole)]);
-            let end = origin + usize::from(scan.ends[usize::from(binding.hole)]);
+            let (start, end) = split.hole(usize::from(binding.hole));
+            let (start, end) = (origin + start, origin + end);
             let (tag, value) = if binding.is_text {
                 (Tag::Text, Span { start: start as u32 + 1, len: (end - start) as u32 - 1 }.pack())
             } else {
-                scalar(&bytes[start..end])
+                scalar::<M>(bytes, start, end)
             };
             columns.set(binding.column, row, tag, value);
         }
@@ -148,8 +149,9 @@ impl Shapes {
 
     /// Looks for a skeleton.
     #[inline]
-    pub fn find(&mut self, skeleton: &[u8], holes: usize) -> Seen {
-        let hash = rapidhash_v3_seeded(skeleton, &self.secrets) ^ (holes as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    pub fn find(&mut self, split: &Split<'_>) -> Seen {
+        let hash = rapidhash_v3_seeded(split.skeleton, &self.secrets)
+            ^ (split.holes() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut slot = hash as usize % SLOTS;
         loop {
             let id = self.slots[slot];
@@ -157,7 +159,7 @@ impl Shapes {
                 break;
             }
             let shape = &mut self.shapes[id as usize];
-            if shape.hash == hash && shape.is(skeleton, holes) {
+            if shape.hash == hash && shape.is(split) {
                 shape.used = true;
                 return Seen::Known(id);
             }
