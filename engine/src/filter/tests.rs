@@ -1,7 +1,7 @@
 //! The filter language against its corpus: every example and table row of the specification as data, and every refusal with
 //! the words it gives.
 
-mod event;
+pub(super) mod event;
 mod properties;
 mod refused;
 mod units;
@@ -125,6 +125,16 @@ fn reading_the_data_is_known_beforehand() {
         ("$body = 3", true),
     ] {
         let (filter, _) = Filter::compile(text, Dialect::Anabranch, &CompileOptions::default()).expect(text);
+        assert_eq!(filter.reads_body(), reads, "{text}");
+    }
+    for (text, dialect, reads) in [
+        (r#"{"subjectBeginsWith":"/x","includedEventTypes":["a"]}"#, Dialect::EventGrid, false),
+        (r#"[{"key":"data.x","operatorType":"IsNotNull"}]"#, Dialect::EventGrid, true),
+        ("a/+/b", Dialect::Mqtt, false),
+        ("topic_matches(subject, 'a/#')", Dialect::Anabranch, false),
+        ("topic_matches(topic, 'a/#')", Dialect::Anabranch, true),
+    ] {
+        let (filter, _) = Filter::compile(text, dialect, &CompileOptions::default()).expect(text);
         assert_eq!(filter.reads_body(), reads, "{text}");
     }
 }
