@@ -67,7 +67,10 @@ impl Compiler<'_> {
                 [Member { name, value, .. }] if name == "filter" || name == "filtersConfiguration" => match &value.kind
                 {
                     Json::Object(members) => self.object(members),
-                    _ => self.not_a_filter(value),
+                    other => {
+                        let message = format!("`{name}` is an object, and this is {}", other.noun());
+                        self.error(&value.span, message, "a bare array of advanced filters stands alone");
+                    }
                 },
                 members => self.object(members),
             },

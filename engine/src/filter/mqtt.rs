@@ -20,6 +20,7 @@ pub(super) fn compile(text: &str, problems: &mut Vec<Diagnostic>) -> Expr {
         }
         blank = false;
         warn_space(line, &span, problems);
+        warn_star(line, span.start, problems);
         match TopicFilter::new(line) {
             Ok(filter) => parts.push(topic(filter, span)),
             Err(error) => problems.push(refused(&error, line, span.start)),
@@ -58,4 +59,18 @@ fn warn_space(line: &str, span: &Span, problems: &mut Vec<Diagnostic>) {
     let message = format!("the topic filter {side} with white space, which is a part of it");
     let warning = Diagnostic::warning(span.clone(), message).help("remove it if the topics have none");
     problems.push(warning.suggest(span.clone(), trimmed));
+}
+
+/// A wildcard of other languages.
+fn warn_star(line: &str, start: usize, problems: &mut Vec<Diagnostic>) {
+    let mut at = start;
+    for level in line.split('/') {
+        let span = at..at + level.len();
+        at = span.end + 1;
+        if matches!(level, "*" | "**") {
+            let (wildcard, takes) = if level == "*" { ("+", "any one level") } else { ("#", "all levels that follow") };
+            let warning = Diagnostic::warning(span.clone(), format!("`{level}` is a level of just this name"));
+            problems.push(warning.help(format!("`{wildcard}` takes {takes}")).suggest(span, wildcard));
+        }
+    }
 }

@@ -167,3 +167,41 @@ fn the_manuals_examples_compile() {
         }
     }
 }
+
+/// What the manual says that a topic filter takes or does not take.
+#[test]
+fn the_manuals_topic_filters_are_right() {
+    let manual = include_str!("../../../docs/filters.md");
+    let section = manual.split("\n## MQTT topic filters\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut rows = 0;
+    for line in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<Vec<String>> = line.trim_matches('|').split(" | ").map(quoted).collect();
+        let [filter, takes, others] = &cells[..] else { panic!("{line}") };
+        assert!(!takes.is_empty() && !others.is_empty(), "{line}");
+        for (topics, expected) in [(takes, true), (others, false)] {
+            for topic in topics {
+                let found = TopicFilter::new(&filter[0]).expect(line).matches(topic);
+                assert_eq!(found, expected, "{} on {topic}", filter[0]);
+            }
+        }
+        rows += 1;
+    }
+    assert!(rows >= 6, "{rows}");
+}
+
+/// The manual's table names every operator, and its example compiles.
+#[test]
+fn the_manuals_event_grid_section_is_right() {
+    let manual = include_str!("../../../docs/filters.md");
+    let section = manual.split("\n## Event Grid advanced filters\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let example = section.split("```").nth(1).and_then(|block| block.strip_prefix("json\n")).expect("an example");
+    let (filter, warnings) =
+        Filter::compile(example, Dialect::EventGrid, &CompileOptions::default()).expect("the example compiles");
+    assert!(warnings.is_empty() && filter.reads_body(), "{warnings:?}");
+    for operator in GridOperator::NAMED {
+        assert!(section.contains(&format!("`{}`", operator.name())), "{} is missing", operator.name());
+    }
+}

@@ -110,9 +110,8 @@ impl<'t> Reader<'t> {
         let most = limits::FILTER_DEPTH_MAX;
         let start = self.at;
         if depth >= most {
-            let problem =
-                Diagnostic::error(start..start + 1, format!("the filter is nested deeper than {most} levels"));
-            return Err(problem.help("filters need no more than four").into());
+            let message = format!("the filter is nested deeper than {most} levels");
+            return Err(self.wrong(&message, "filters need no more than four"));
         }
         let kind = match self.peek() {
             Some('{') => self.object(depth)?,
