@@ -42,7 +42,7 @@ pub use eval::{body_readable, body_text};
 pub use functions::{Function, Param, SIGNATURES, Signature};
 pub use grid::{GridCondition, GridOperand, GridOperator, GridValues};
 pub use pattern::{Pattern, PatternError, Piece};
-pub use topic::{Level, TopicError, TopicFilter};
+pub use topic::{TopicError, TopicFilter};
 pub use trace::Trace;
 pub use value::{Short, Text, Truth, Value};
 

@@ -47,6 +47,8 @@ pub const MESH_BATCHES_MAX: usize = 256;
 
 /// Longest pattern of LIKE in bytes: a piece with `_` may be tried at every character of a text.
 pub const FILTER_PATTERN_BYTES_MAX: usize = 1024;
+/// Longest MQTT topic or topic filter in bytes: MQTT counts the bytes of a string in 16 bits.
+pub const TOPIC_BYTES_MAX: usize = 65_535;
 /// Longest text that a filter may put together; beyond it the result is undefined. One event is as long at most, and a
 /// filter that joins a long text to itself over and over must not take memory for it.
 pub const FILTER_TEXT_BYTES_MAX: usize = EVENT_BYTES_MAX;

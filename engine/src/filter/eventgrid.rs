@@ -36,11 +36,16 @@ const MEMBERS: [&str; 7] = [
 /// Compiles the text of a filter; where it is wrong, what stands for it.
 pub(super) fn compile(text: &str, problems: &mut Vec<Diagnostic>) -> Expr {
     let mut parts = Vec::new();
-    match json::read(text) {
-        Ok(root) => Compiler { problems, parts: &mut parts, values: 0 }.root(&root),
-        Err(problem) => problems.push(*problem),
-    }
-    let whole = text.len() - text.trim_start().len()..text.trim_end().len().max(text.len() - text.trim_start().len());
+    let whole = match json::read(text) {
+        Ok(root) => {
+            Compiler { problems, parts: &mut parts, values: 0 }.root(&root);
+            root.span
+        }
+        Err(problem) => {
+            problems.push(*problem);
+            0..text.len()
+        }
+    };
     match parts.len() {
         0 => Expr { kind: ExprKind::Literal(Literal::Bool(true)), ty: Type::Bool, span: whole },
         1 => parts.remove(0),

@@ -243,7 +243,7 @@ impl GridCondition {
             (_, _) if matches!(self.values, GridValues::Strings(_)) => 2,
             _ => 1,
         };
-        // How many elements an array has is not known; it is cheaper to refuse nothing here than to guess.
+        // Elements of an array are not counted: as with the length of a string, the event bounds them.
         each.saturating_mul(self.values.len() as u32).saturating_add(1)
     }
 }

@@ -6,8 +6,7 @@ mod tests;
 
 use std::ops::Range;
 
-/// Longest topic name or filter in bytes: MQTT counts a string's bytes in 16 bits.
-pub const TOPIC_BYTES_MAX: usize = 65_535;
+use crate::limits;
 
 /// A compiled topic filter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +33,8 @@ pub enum TopicError {
     /// Nothing is no topic.
     #[error("a topic filter has at least one character")]
     Empty,
-    /// Longer than [`TOPIC_BYTES_MAX`].
-    #[error("the topic filter has {0} bytes, more than the {TOPIC_BYTES_MAX} of MQTT")]
+    /// Longer than [`limits::TOPIC_BYTES_MAX`].
+    #[error("the topic filter has {0} bytes, more than the {max} of MQTT", max = limits::TOPIC_BYTES_MAX)]
     TooLong(usize),
     /// It has the character NUL in it.
     #[error("a topic filter must not contain the character NUL")]
@@ -87,7 +86,7 @@ impl TopicFilter {
         if text.is_empty() {
             return Err(TopicError::Empty);
         }
-        if text.len() > TOPIC_BYTES_MAX {
+        if text.len() > limits::TOPIC_BYTES_MAX {
             return Err(TopicError::TooLong(text.len()));
         }
         if let Some(at) = text.find('\0') {

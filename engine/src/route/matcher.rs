@@ -70,7 +70,7 @@ impl Matcher {
     }
 }
 
-/// A parsed body, and whether a dialect may look into it: IoT Hub's rule differs from the other two's.
+/// A parsed body, and whether a dialect may look into it: IoT Hub's rule differs from all others'.
 struct Body<'d> {
     root: Option<Value<'d>>,
     readable: [Option<bool>; 2],

@@ -54,6 +54,16 @@ fn every_section_is_read() {
         dialect = "iothub"
         source = "devicemessages"
         endpoint = "lake"
+        [[routes]]
+        name = "grid"
+        dialect = "eventgrid"
+        filter = '''{"subjectBeginsWith": "/plant/", "advancedFilters": [
+            {"operatorType": "NumberGreaterThan", "key": "data.temp", "value": 70}]}'''
+        endpoint = "lake"
+        [[routes]]
+        name = "every-topic"
+        dialect = "mqtt"
+        endpoint = "lake"
         [fallback]
         endpoint = "out"
         [[enrichments]]
@@ -69,6 +79,8 @@ fn every_section_is_read() {
     let EndpointKind::Parquet(lake) = &lake.kind else { panic!("{lake:?}") };
     assert_eq!(lake.columns.as_ref().expect("given")[0].r#type, ColumnType::Float64);
     assert_eq!((config.routes[1].filter.as_str(), config.routes[1].dialect), ("true", Dialect::IotHub));
+    assert_eq!(config.routes[2].dialect, Dialect::EventGrid);
+    assert_eq!((config.routes[3].filter.as_str(), config.routes[3].dialect), ("#", Dialect::Mqtt));
     assert_eq!(config.http.ack, AckLevel::Written);
 }
 

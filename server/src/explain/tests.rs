@@ -70,6 +70,27 @@ fn iot_hub_messages_by_flags() {
 }
 
 #[test]
+fn event_grid_and_mqtt_filters_are_explained_too() {
+    let mut grid = args(
+        r#"[{"key":"data.t","operatorType":"NumberGreaterThan","value":3},{"key":"subject","operatorType":"IsNotNull"}]"#,
+    );
+    grid.dialect = Dialect::EventGrid;
+    let event = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"a/b","data":{"t":"4"}}"#;
+    let found = answer(&grid, event);
+    assert!(found.starts_with("false") && found.contains("filter in dialect eventgrid"), "{found}");
+    assert!(found.contains("`data.t` is '4', not a number: it counts as missing"), "{found}");
+    assert!(found.contains("`subject` is 'a/b'"), "{found}");
+    grid.filter = r#"[{"key":"data.t","operatorType":"NumberGreater","value":3}]"#.to_owned();
+    assert!(answer(&grid, event).contains("there is no operator `NumberGreater`"));
+    let mut mqtt = args("a/+");
+    mqtt.dialect = Dialect::Mqtt;
+    let found = answer(&mqtt, event);
+    assert!(found.starts_with("true") && found.contains("the topic is 'a/b'"), "{found}");
+    let found = answer(&mqtt, "{}");
+    assert!(found.starts_with("undefined") && found.contains("attribute `subject` is absent"), "{found}");
+}
+
+#[test]
 fn refusals_and_bad_data_say_why() {
     assert!(answer(&args("temp >"), "{}").contains("a value was expected after `>`"));
     let found = answer(&args("temp > 3"), "{\"temp\":");

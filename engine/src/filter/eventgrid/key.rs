@@ -7,13 +7,12 @@ use super::Compiler;
 use super::json::{Json, Node};
 
 /// Names of the Event Grid schema, in small letters, and the attributes that hold the same.
-const ALIASES: [(&str, &str); 6] = [
+const ALIASES: [(&str, &str); 5] = [
     ("topic", "source"),
     ("eventid", "id"),
     ("eventtype", "type"),
     ("eventtime", "time"),
     ("eventtypeversion", "dataversion"),
-    ("contenttype", "datacontenttype"),
 ];
 
 /// What a key leads to; `None` if it was refused.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::event::{Case, Description};
+use crate::filter::plan::ExprKind;
 use crate::filter::*;
 
 fn case() -> Case {
@@ -221,6 +222,17 @@ fn options() -> CompileOptions {
     CompileOptions { source: Source::TwinChangeEvents, azure_date_quirk: true }
 }
 
+/// The conditions that are open to inspection.
+fn leaves(filter: &Filter) -> (Vec<&GridCondition>, Vec<&TopicFilter>) {
+    let mut found = (Vec::new(), Vec::new());
+    filter.root().walk(&mut |expr| match &expr.kind {
+        ExprKind::Grid(condition) => found.0.push(&**condition),
+        ExprKind::Topic { filter, .. } => found.1.push(filter),
+        _ => {}
+    });
+    found
+}
+
 /// Compiles and runs `text` in every dialect and holds what must hold.
 fn check(text: &str, case: &Case) -> Result<(), TestCaseError> {
     for dialect in Dialect::ALL {
@@ -236,6 +248,7 @@ fn check(text: &str, case: &Case) -> Result<(), TestCaseError> {
                     return Err(TestCaseError::fail(format!("{dialect}: {text}\nprints as\n{printed}\n{again:#?}")));
                 };
                 prop_assert_eq!(again.to_string(), printed.clone(), "{}: {}", dialect, text);
+                prop_assert_eq!(leaves(&filter), leaves(&again), "{}: {}\nprints as\n{}", dialect, text, printed);
                 let [first, second] = [&filter, &again].map(|filter| {
                     case.with(dialect, |event, body| (filter.eval(event, body), filter.trace(event, body).value))
                 });

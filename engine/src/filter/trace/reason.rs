@@ -50,7 +50,9 @@ pub(super) fn reason(
             let unread = interpreter.facts.root(interpreter.semantics).is_none().then(|| no_data(interpreter));
             Some(grid::reason(interpreter, condition, unread.filter(|_| matches!(condition.key, Reference::Body(_)))))
         }
-        ExprKind::Topic { .. } => (*value == Value::Undefined).then(|| format!("the topic is {}", noun(&parts[0]))),
+        ExprKind::Topic { .. } if *value == Value::Undefined => Some(format!("the topic is {}", noun(&parts[0]))),
+        // In the MQTT dialect no name in the text shows it.
+        ExprKind::Topic { value, .. } if value.span == expr.span => Some(format!("the topic is {}", parts[0])),
         _ => None,
     }
 }
