@@ -31,14 +31,14 @@ mod trace;
 mod value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 
 pub use crate::event::Source;
 pub use case::{fold, fold_char};
 pub use diagnostic::{Diagnostic, LineColumn, Severity, Span, Suggestion, nearest};
-pub use eval::{body_readable, body_text};
+pub use eval::{Facts, Presence, body_readable, body_text, header_value, looks_like_date_time};
 pub use functions::{Function, Param, SIGNATURES, Signature};
 pub use grid::{GridCondition, GridOperand, GridOperator, GridValues};
 pub use pattern::{Pattern, PatternError, Piece};
@@ -210,6 +210,11 @@ impl Filter {
     pub fn trace(&self, event: &Event<'_>, body: Option<crate::parse::Value<'_>>) -> Trace {
         trace::trace(&Interpreter { facts: Whole { event: *event, body }, semantics: self.semantics }, &self.root)
     }
+}
+
+/// What `expr` answers for an event of which `facts` are known. [`Filter::eval`] is this with the facts of the event itself.
+pub fn truth_of<'v>(expr: &'v Expr, facts: impl Facts<'v>, semantics: Semantics) -> Truth {
+    Interpreter { facts, semantics }.result(expr)
 }
 
 /// Written out with all parentheses; compiles to an equal plan.

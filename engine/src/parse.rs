@@ -4,10 +4,12 @@
 //! members the last one counts, as in ECMAScript and serde_json. Nesting ends at [`limits::JSON_DEPTH_MAX`].
 
 mod column;
+mod element;
 mod extract;
 mod fields;
 mod kernel;
 mod number;
+mod prefetch;
 mod step;
 mod value;
 mod walk;
@@ -16,9 +18,11 @@ mod walk;
 mod tests;
 
 pub use column::{Columns, Span, Tag};
+pub use element::{Element, elements};
 pub use extract::{ExtractStats, Extractor};
 pub use fields::{ColumnId, Fields};
 pub use kernel::Kernel;
+pub use prefetch::prefetch;
 pub use step::{Path, Step};
 pub use value::{Kind, Value};
 

@@ -2,10 +2,23 @@
 //!
 //! Routing is IoT Hub's (sheet `iothub-and-twins.md` 1.5): every enabled route of the event's source is tried, a route fires on
 //! True only, an endpoint gets one copy however many of its routes match, the order of routes means nothing, and what matched
-//! nothing goes to the fallback. This is the plain matcher, one filter after the other by the interpreter: it stays as the
-//! oracle of every faster one.
+//! nothing goes to the fallback.
+//!
+//! How it is fast: each part of an event that some route wants becomes a **column** once per batch ([`columns`], [`gather`]). Each
+//! filter is split into alternatives with an **access path** ([`access`]), and the paths of all routes share indexes
+//! ([`index`]), so that a batch costs what it matches and not what there is. What no index serves is scanned, under a cap. What it
+//! means is written in [`naive`], which tries one filter after the other by the interpreter and stays as the oracle.
 
+mod access;
+mod check;
+mod columns;
+mod facts;
+mod gather;
+mod hits;
+mod index;
+mod layer;
 mod matcher;
+pub mod naive;
 
 #[cfg(test)]
 mod tests;
@@ -18,12 +31,19 @@ pub use crate::event::Source;
 use crate::filter::Filter;
 use crate::lane::Enrichment;
 use crate::limits;
+use columns::ColumnSet;
+use layer::Layer;
+
+/// Routes of the small layer: a change builds it anew, so this bounds what a change costs.
+const RECENT_MAX: usize = 256;
+/// Layers from which on a table should be built anew: every batch visits each of them.
+const LAYERS_MAX: usize = 8;
 
 /// Number of an endpoint, given by the node and kept as long as it runs.
 pub type EndpointId = u16;
 
 /// One compiled route.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Its name; unique in the table.
     pub name: String,
@@ -43,6 +63,14 @@ pub enum TableError {
     /// More than [`limits::ROUTES_MAX`].
     #[error("{0} routes are more than {max}", max = limits::ROUTES_MAX)]
     TooManyRoutes(usize),
+    /// What no index serves is evaluated for every event, and that has a bound.
+    #[error("the conditions that no index can serve cost every event {cost} units, more than {max}; the last such route is '{route}': add an equality, a range, a prefix or a topic to its filter, or take it out", max = limits::SCAN_COST_MAX)]
+    ScansTooCostly {
+        /// The last route of that kind.
+        route: String,
+        /// Units of about one comparison.
+        cost: u64,
+    },
     /// A route or the fallback names an endpoint that the table does not have.
     #[error("route '{route}' leads to endpoint number {endpoint}, which is not there")]
     UnknownEndpoint {
@@ -57,19 +85,22 @@ pub enum TableError {
 #[derive(Debug)]
 pub struct RouteTable {
     version: u64,
-    routes: Vec<Route>,
+    columns: ColumnSet,
+    /// Each with one bit per route that is gone, or none.
+    layers: Vec<(Arc<Layer>, Arc<[u64]>)>,
+    /// The routes of the last layer if it is a small one: it is built anew with every change.
+    recent: Vec<Arc<Route>>,
+    routes: usize,
     fallback: Option<EndpointId>,
     /// By endpoint number.
     enrichments: Vec<Arc<[Enrichment]>>,
-    /// Some enabled route has to see the body.
-    reads_body: bool,
 }
 
 impl RouteTable {
-    /// Freezes `routes`. `enrichments` has one entry per endpoint number, empty where there is nothing to add.
+    /// Builds the indexes of `routes`. `enrichments` has one entry per endpoint number, empty where there is nothing to add.
     pub fn new(
         version: u64,
-        routes: Vec<Route>,
+        routes: &[Route],
         fallback: Option<EndpointId>,
         enrichments: Vec<Arc<[Enrichment]>>,
     ) -> Result<Self, TableError> {
@@ -82,8 +113,100 @@ impl RouteTable {
                 return Err(TableError::UnknownEndpoint { route: route.to_owned(), endpoint });
             }
         }
-        let reads_body = routes.iter().any(|route| route.enabled && route.filter.reads_body());
-        Ok(Self { version, routes, fallback, enrichments, reads_body })
+        let mut columns = ColumnSet::default();
+        let layer = Layer::new(routes.iter(), &mut columns);
+        columns.seal();
+        let layers = vec![(Arc::new(layer), Arc::from([]))];
+        let table = Self { version, columns, layers, recent: Vec::new(), routes: routes.len(), fallback, enrichments };
+        table.check_scans()?;
+        Ok(table)
+    }
+
+    /// The table with routes added (in place of those of the same name) and others taken away. What it costs depends on
+    /// the change and not on the table: the indexes that are there are shared, and what is gone is marked.
+    pub fn change(&self, version: u64, add: Vec<Route>, remove: &[&str]) -> Result<Self, TableError> {
+        for route in &add {
+            if usize::from(route.endpoint) >= self.enrichments.len() {
+                return Err(TableError::UnknownEndpoint { route: route.name.clone(), endpoint: route.endpoint });
+            }
+        }
+        let mut table = Self {
+            version,
+            columns: self.columns.clone(),
+            layers: self.layers.clone(),
+            recent: self.recent.clone(),
+            routes: self.routes,
+            fallback: self.fallback,
+            enrichments: self.enrichments.clone(),
+        };
+        if !table.recent.is_empty() {
+            table.layers.pop();
+        }
+        for name in remove.iter().copied().chain(add.iter().map(|route| route.name.as_str())) {
+            table.routes -= usize::from(table.take_away(name));
+        }
+        table.routes += add.len();
+        if table.routes > limits::ROUTES_MAX {
+            return Err(TableError::TooManyRoutes(table.routes));
+        }
+        table.recent.extend(add.into_iter().map(Arc::new));
+        if !table.recent.is_empty() {
+            let layer = Layer::new(table.recent.iter().map(|route| &**route), &mut table.columns);
+            table.layers.push((Arc::new(layer), Arc::from([])));
+        }
+        if table.recent.len() > RECENT_MAX {
+            table.recent.clear();
+        }
+        table.columns.seal();
+        table.check_scans()?;
+        Ok(table)
+    }
+
+    /// Takes the route of that name away; false if there is none.
+    fn take_away(&mut self, name: &str) -> bool {
+        if let Some(at) = self.recent.iter().position(|route| route.name == name) {
+            self.recent.remove(at);
+            return true;
+        }
+        for (layer, removed) in &mut self.layers {
+            let Some(route) = layer.find(name) else { continue };
+            let (word, bit) = (route as usize / 64, 1 << (route % 64));
+            if removed.get(word).is_some_and(|word| word & bit != 0) {
+                continue;
+            }
+            let mut bits = removed.to_vec();
+            bits.resize(layer.len().div_ceil(64), 0);
+            bits[word] |= bit;
+            *removed = bits.into();
+            return true;
+        }
+        false
+    }
+
+    /// The table has become a pile of layers: one made by [`new`](Self::new) of the same routes matches faster.
+    pub fn wants_rebuild(&self) -> bool {
+        self.layers.len() > LAYERS_MAX
+    }
+
+    /// Refuses what would cost every event too much.
+    fn check_scans(&self) -> Result<(), TableError> {
+        let cost: u64 = self.indexes().map(|index| u64::from(index.scan_cost())).sum();
+        if cost <= u64::from(limits::SCAN_COST_MAX) {
+            return Ok(());
+        }
+        let (layer, _) = self
+            .layers
+            .iter()
+            .rev()
+            .find(|(layer, _)| layer.indexes().any(|index| index.scan_cost() > 0))
+            .unwrap_or(&self.layers[0]);
+        let last = layer.indexes().flat_map(|index| index.scans()).max();
+        let route = last.map_or_else(String::new, |route| layer.name(route).to_owned());
+        Err(TableError::ScansTooCostly { route, cost })
+    }
+
+    fn indexes(&self) -> impl Iterator<Item = &index::Index> {
+        self.layers.iter().flat_map(|(layer, _)| layer.indexes())
     }
 
     /// Grows with every table of a node.
@@ -91,9 +214,31 @@ impl RouteTable {
         self.version
     }
 
-    /// The routes as given.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
+    /// Number of routes, disabled ones included.
+    pub fn len(&self) -> usize {
+        self.routes
+    }
+
+    /// It has no route.
+    pub fn is_empty(&self) -> bool {
+        self.routes == 0
+    }
+
+    /// Number of routes that no index serves: each of their conditions is evaluated for every event.
+    pub fn scanned(&self) -> usize {
+        let routes =
+            |layer: &Layer| layer.indexes().flat_map(|index| index.scans()).collect::<std::collections::HashSet<_>>();
+        self.layers.iter().map(|(layer, _)| routes(layer).len()).sum()
+    }
+
+    /// Number of routes that are enabled.
+    pub fn enabled(&self) -> usize {
+        self.layers.iter().map(|(layer, removed)| layer.enabled(removed)).sum()
+    }
+
+    /// About how many bytes the table takes, the texts of names excluded.
+    pub fn memory_bytes(&self) -> usize {
+        self.layers.iter().map(|(layer, removed)| layer.memory_bytes() + removed.len() * 8).sum()
     }
 
     /// Endpoint of what matched nothing.

@@ -113,7 +113,7 @@ impl Shard {
             worked = true;
         }
         worked |= self.take_batches();
-        self.stats.set_matching(self.outlets.undefined(), self.outlets.orphaned());
+        self.stats.set_matching(self.outlets.extracted(), self.outlets.orphaned());
         worked
     }
 

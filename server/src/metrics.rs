@@ -65,8 +65,12 @@ pub struct ShardSnapshot {
     pub synced_events: u64,
     /// Events that the log could not keep.
     pub refused_events: u64,
-    /// Evaluations that were neither true nor false.
-    pub undefined: u64,
+    /// Bodies that some route wants to read.
+    pub bodies: u64,
+    /// Of these, those of a known shape.
+    pub shape_hits: u64,
+    /// Of these, those that are not JSON.
+    pub not_json: u64,
     /// Events that matched no route.
     pub orphaned_events: u64,
     /// Events per batch.
@@ -83,7 +87,9 @@ impl ShardSnapshot {
             accepted_bytes: count(&stats.accepted_bytes),
             synced_events: count(&stats.synced_events),
             refused_events: count(&stats.refused_events),
-            undefined: count(&stats.undefined),
+            bodies: count(&stats.bodies),
+            shape_hits: count(&stats.shape_hits),
+            not_json: count(&stats.not_json),
             orphaned_events: count(&stats.orphaned_events),
             batch_rows: Histogram {
                 bounds: BATCH_ROWS_BUCKETS.iter().map(|bound| *bound as f64).collect(),

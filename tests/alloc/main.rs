@@ -58,8 +58,8 @@ fn matching_allocates_nothing() {
         endpoint: (n % 2) as u16,
         enabled: true,
     };
-    let routes = filters.iter().enumerate().map(route).collect();
-    let table = RouteTable::new(1, routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid");
+    let routes: Vec<Route> = filters.iter().enumerate().map(route).collect();
+    let table = RouteTable::new(1, &routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid");
     let batches = batches(&bodies());
     let mut matcher = Matcher::default();
     let mut run = || batches.iter().map(|batch| matcher.run(&table, batch, None)).count();

@@ -14,6 +14,8 @@ mod text;
 
 pub use body::{body_readable, body_text};
 pub(super) use compare::compare;
+pub use reference::header_value;
+pub use text::looks_like_date_time;
 
 use super::plan::{Arithmetic, Comparison, Expr, ExprKind, Literal, Reference, Semantics, Type};
 use super::value::{Truth, Value};

@@ -244,6 +244,42 @@ impl Expr {
         self.each_child(&mut |child| child.walk(visit));
     }
 
+    /// Changes every reference by `change` and forgets the places in the text.
+    pub fn rewrite(&mut self, change: &mut impl FnMut(&mut Reference)) {
+        self.span = 0..0;
+        match &mut self.kind {
+            ExprKind::Literal(_) => {}
+            ExprKind::Reference(reference) | ExprKind::Exists(reference) | ExprKind::TwinChangeIncludes(reference) => {
+                change(reference);
+            }
+            ExprKind::Grid(condition) => change(&mut condition.key),
+            ExprKind::Not(inner)
+            | ExprKind::Negate(inner)
+            | ExprKind::Like { value: inner, .. }
+            | ExprKind::Topic { value: inner, .. }
+            | ExprKind::IsNull { value: inner, .. } => inner.rewrite(change),
+            ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Call { args: parts, .. } => {
+                parts.iter_mut().for_each(|part| part.rewrite(change));
+            }
+            ExprKind::Compare { left, right, .. }
+            | ExprKind::Arithmetic { left, right, .. }
+            | ExprKind::Join(left, right)
+            | ExprKind::Coalesce(left, right) => {
+                left.rewrite(change);
+                right.rewrite(change);
+            }
+            ExprKind::In { value, list, .. } => {
+                value.rewrite(change);
+                list.iter_mut().for_each(|item| item.rewrite(change));
+            }
+            ExprKind::Between { value, low, high, .. } => {
+                value.rewrite(change);
+                low.rewrite(change);
+                high.rewrite(change);
+            }
+        }
+    }
+
     /// Calls `visit` for the direct sub-expressions, from left to right.
     pub fn each_child<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
         match &self.kind {

@@ -1,7 +1,7 @@
 //! The filter language against its corpus: every example and table row of the specification as data, and every refusal with
 //! the words it gives.
 
-pub(super) mod event;
+pub(crate) mod event;
 mod properties;
 mod refused;
 mod units;
@@ -38,6 +38,19 @@ impl Group {
 
 fn corpus() -> Corpus {
     serde_json::from_str(include_str!("../../../tests/corpus/filters.json")).expect("the corpus is JSON")
+}
+
+/// Calls `visit` for every group of the corpus with its event and its filters that should answer, and whether with true.
+pub(crate) fn each_group(visit: &mut dyn FnMut(&crate::batch::Batch, Vec<(Filter, bool)>)) {
+    let corpus = corpus();
+    for group in &corpus.groups {
+        let dialect = Dialect::by_name(&group.dialect).expect("a dialect");
+        let filters = group.cases.iter().filter_map(|(text, expected)| {
+            let (filter, _) = Filter::compile(text, dialect, &group.options()).ok()?;
+            Some((filter, *expected == 'T'))
+        });
+        visit(Case::new(&corpus.events[&group.event]).batch(), filters.collect());
+    }
 }
 
 fn letter(truth: Truth) -> char {

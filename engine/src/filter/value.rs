@@ -101,7 +101,8 @@ impl<'v> Value<'v> {
         if value.is_nan() { Self::Undefined } else { Self::Number(value) }
     }
 
-    pub(super) fn text(text: &'v str) -> Self {
+    /// A text that lies somewhere.
+    pub fn text(text: &'v str) -> Self {
         Self::Text(Text::Borrowed(text))
     }
 

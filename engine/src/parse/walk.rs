@@ -4,8 +4,10 @@
 //! one. What the shapes of [`extract`](super::extract) cannot prove comes here, and shapes are learnt by it, so it is the truth
 //! of the fast path. It is held equal to simd-json's tape and to serde_json.
 
+use std::borrow::Cow;
+
 use super::fields::{Fields, NOWHERE, Node};
-use super::{ColumnId, number};
+use super::{ColumnId, Element, number};
 use crate::limits;
 
 /// Takes what a walk finds.
@@ -64,6 +66,68 @@ pub(super) fn walk(json: &[u8], fields: &Fields, sink: &mut impl Sink) -> Result
     if walker.at == json.len() { Ok(()) } else { Err(Malformed) }
 }
 
+/// Calls `visit` for each element of an array.
+pub(super) fn elements<'j>(
+    array: &'j [u8],
+    nothing: &Fields,
+    visit: &mut dyn FnMut(Element<'j>),
+) -> Result<(), Malformed> {
+    let mut counts = Counts::default();
+    let mut walker = Walker { json: array, at: 0, fields: nothing, sink: &mut counts, name: Vec::new() };
+    walker.space();
+    if walker.peek() != b'[' {
+        return Err(Malformed);
+    }
+    walker.at += 1;
+    walker.space();
+    while walker.peek() != b']' {
+        let start = walker.at;
+        let first = walker.peek();
+        let members = walker.members_of_value()?;
+        let token = &array[start..walker.at];
+        visit(match first {
+            b'"' => Element::Text(text_of(token)?),
+            b'{' => Element::Object(members),
+            b'[' => Element::Array(members),
+            b't' => Element::Bool(true),
+            b'f' => Element::Bool(false),
+            b'n' => Element::Null,
+            _ => Element::Number(number::value(array, start, walker.at)),
+        });
+        walker.space();
+        if walker.peek() == b',' {
+            walker.at += 1;
+            walker.space();
+        }
+    }
+    Ok(())
+}
+
+/// A string token without its quotes and escapes.
+fn text_of(token: &[u8]) -> Result<Cow<'_, str>, Malformed> {
+    let inside = token.get(1..token.len() - 1).ok_or(Malformed)?;
+    if !inside.contains(&b'\\') {
+        return std::str::from_utf8(inside).map(Cow::Borrowed).map_err(|_| Malformed);
+    }
+    let mut text = Vec::with_capacity(inside.len());
+    unescape(inside, &mut text)?;
+    String::from_utf8(text).map(Cow::Owned).map_err(|_| Malformed)
+}
+
+/// A sink that wants nothing.
+#[derive(Default)]
+struct Counts {
+    room: Vec<u8>,
+}
+
+impl Sink for Counts {
+    fn put(&mut self, _: ColumnId, _: Found) {}
+    fn clear(&mut self, _: ColumnId) {}
+    fn room(&mut self) -> &mut Vec<u8> {
+        &mut self.room
+    }
+}
+
 struct Walker<'w, S> {
     json: &'w [u8],
     at: usize,
@@ -104,6 +168,15 @@ impl<S: Sink> Walker<'_, S> {
         }
     }
 
+    /// A value of which nothing is wanted but how many elements or members it has.
+    fn members_of_value(&mut self) -> Result<usize, Malformed> {
+        match self.peek() {
+            b'{' => self.object(NOWHERE, 0),
+            b'[' => self.array(NOWHERE, 0),
+            _ => self.value(NOWHERE, 0).map(|()| 0),
+        }
+    }
+
     /// A value; `at` is its first byte. `depth` containers are open around it.
     fn value(&mut self, node: Node, depth: usize) -> Result<(), Malformed> {
         let start = self.at;
@@ -116,8 +189,8 @@ impl<S: Sink> Walker<'_, S> {
                 let what = if text.escaped { self.rewrite(text)? } else { What::Text };
                 self.put(node, what, start);
             }
-            b'{' => return self.object(node, depth),
-            b'[' => return self.array(node, depth),
+            b'{' => return self.object(node, depth).map(drop),
+            b'[' => return self.array(node, depth).map(drop),
             b't' => {
                 self.literal(b"true")?;
                 self.put(node, What::Bool(true), start);
@@ -147,7 +220,8 @@ impl<S: Sink> Walker<'_, S> {
         Ok(())
     }
 
-    fn object(&mut self, node: Node, depth: usize) -> Result<(), Malformed> {
+    /// How many members it has.
+    fn object(&mut self, node: Node, depth: usize) -> Result<usize, Malformed> {
         if depth == limits::JSON_DEPTH_MAX {
             return Err(Malformed);
         }
@@ -188,7 +262,7 @@ impl<S: Sink> Walker<'_, S> {
             }
         }
         self.put(node, What::Object(members), start);
-        Ok(())
+        Ok(members)
     }
 
     /// A member's name: the node that it leads to.
@@ -206,17 +280,18 @@ impl<S: Sink> Walker<'_, S> {
         Ok(if node == NOWHERE { NOWHERE } else { self.fields.member(node, &self.json[text.start..text.end]) })
     }
 
-    fn array(&mut self, node: Node, depth: usize) -> Result<(), Malformed> {
+    /// How many elements it has.
+    fn array(&mut self, node: Node, depth: usize) -> Result<usize, Malformed> {
         if depth == limits::JSON_DEPTH_MAX {
             return Err(Malformed);
         }
         let start = self.at;
         self.at += 1;
         self.space();
+        let mut index = 0u32;
         if self.peek() == b']' {
             self.at += 1;
         } else {
-            let mut index = 0u32;
             loop {
                 let child = if node == NOWHERE { NOWHERE } else { self.fields.element(node, index) };
                 self.value(child, depth + 1)?;
@@ -234,7 +309,7 @@ impl<S: Sink> Walker<'_, S> {
             }
         }
         self.put(node, What::Array, start);
-        Ok(())
+        Ok(index as usize)
     }
 
     /// Clears what is wanted below `node`: only a duplicate can have set it.

@@ -1,124 +1,126 @@
-//! Matches a batch against a table: each row's body is parsed at most once, and only if a route asks for it.
+//! Matches a batch against a table: columns, then every index, then rows per endpoint.
 
+use super::facts::CellFacts;
+use super::gather::Gather;
+use super::hits::{HitSet, Hits};
+use super::index::{self, Scratch};
 use super::{EndpointId, RouteTable, Source};
 use crate::batch::Batch;
-use crate::event::Event;
-use crate::filter::{Dialect, Truth, body_text};
 use crate::lane::Rows;
-use crate::parse::{Parser, Value};
+use crate::parse::{ExtractStats, Kernel};
 
-/// Scratch memory of one matching thread, and the result of the last match.
-#[derive(Debug, Default)]
+/// Memory of one matching thread, and the result of the last match.
+#[derive(Debug)]
 pub struct Matcher {
-    parser: Parser,
-    text: String,
-    /// Matching rows by endpoint number.
-    rows: Vec<Vec<u16>>,
-    /// Filters that were neither true nor false, since the start.
-    undefined: u64,
-    /// Events that matched no route, since the start.
+    gather: Gather,
+    scratch: Scratch,
+    hits: HitSet,
+    rows: Vec<u16>,
     orphaned: u64,
 }
 
+impl Default for Matcher {
+    /// With the fastest kernel of the machine.
+    fn default() -> Self {
+        Self::new(Kernel::best())
+    }
+}
+
 impl Matcher {
+    /// With the kernel that is named.
+    ///
+    /// # Panics
+    /// If the machine cannot run it.
+    pub fn new(kernel: Kernel) -> Self {
+        Self {
+            gather: Gather::new(kernel),
+            scratch: Scratch::default(),
+            hits: HitSet::default(),
+            rows: Vec::new(),
+            orphaned: 0,
+        }
+    }
+
     /// Matches all rows. Afterwards [`rows`](Self::rows) has the result. With `only`, other endpoints' routes are left out
     /// where that changes nothing for this one.
     pub fn run(&mut self, table: &RouteTable, batch: &Batch, only: Option<EndpointId>) {
-        self.rows.resize_with(table.endpoints(), Vec::new);
-        self.rows.iter_mut().for_each(Vec::clear);
+        let rows = batch.rows().len();
+        self.hits.reset(rows, table.endpoints());
+        self.gather.run(&table.columns, batch);
         // Whether an event matched nothing is only known when every route was tried.
         let only = only.filter(|endpoint| table.fallback != Some(*endpoint));
-        for index in 0..batch.rows().len() {
-            let event = Event::new(batch, index);
-            let source = Source::of(&event);
-            let document = match table.reads_body {
-                true => body_text(&event, &mut self.text).and_then(|text| self.parser.parse(text).ok()),
-                false => None,
-            };
-            let body = Body { root: document.as_ref().map(|document| document.root()), readable: [None; 2] };
-            let mut row = RowMatch { table, event, source, body, index: index as u16, undefined: 0 };
-            let matched = row.run(only, &mut self.rows);
-            self.undefined += row.undefined;
-            if !matched && only.is_none() {
-                match table.fallback.filter(|_| source == Source::DeviceMessages) {
-                    Some(endpoint) => self.rows[usize::from(endpoint)].push(index as u16),
+        if self.gather.only_device_messages {
+            self.rows.clear();
+            self.rows.extend(0..rows as u16);
+            if rows > usize::from(u16::MAX) {
+                self.rows.push(u16::MAX);
+            }
+            self.run_source(table, batch, Source::DeviceMessages, only);
+        } else {
+            for source in Source::ALL {
+                self.rows.clear();
+                let sources = self.gather.sources.iter().enumerate();
+                self.rows.extend(sources.filter(|(_, found)| **found == source).map(|(row, _)| row as u16));
+                if !self.rows.is_empty() {
+                    self.run_source(table, batch, source, only);
+                }
+            }
+        }
+        if only.is_none() {
+            self.unmatched(table, rows);
+        }
+    }
+
+    fn run_source(&mut self, table: &RouteTable, batch: &Batch, source: Source, only: Option<EndpointId>) {
+        let Self { gather, scratch, hits, rows, .. } = self;
+        let cells = CellFacts { set: &table.columns, columns: &gather.columns, bytes: batch.bytes(), row: 0 };
+        for (layer, removed) in &table.layers {
+            if let Some(index) = layer.index(source) {
+                let mut hits = Hits { set: hits, only, removed };
+                index.run(&index::Rows { rows, cells }, scratch, &mut hits);
+            }
+        }
+    }
+
+    /// Rows that matched nothing go to the fallback, if they are device messages.
+    fn unmatched(&mut self, table: &RouteTable, rows: usize) {
+        for word in 0..rows.div_ceil(64) {
+            let matched = self.hits.endpoints().iter().fold(0, |all, endpoint| all | self.hits.bits(*endpoint)[word]);
+            let valid = if rows - word * 64 >= 64 { !0 } else { (1u64 << (rows - word * 64)) - 1 };
+            let mut left = !matched & valid;
+            while left != 0 {
+                let row = word * 64 + left.trailing_zeros() as usize;
+                match table.fallback.filter(|_| self.gather.sources[row] == Source::DeviceMessages) {
+                    Some(endpoint) => self.hits.add_unmatched(endpoint, row),
                     None => self.orphaned += 1,
                 }
+                left &= left - 1;
             }
         }
     }
 
     /// The rows of the last batch that `endpoint` gets; `None` if it gets none.
-    pub fn rows(&self, endpoint: EndpointId, batch: &Batch) -> Option<Rows> {
-        let rows = self.rows.get(usize::from(endpoint)).filter(|rows| !rows.is_empty())?;
-        Some(if rows.len() == batch.rows().len() { Rows::All } else { Rows::Some(rows.as_slice().into()) })
+    pub fn rows(&self, endpoint: EndpointId) -> Option<Rows> {
+        self.hits.rows(endpoint)
     }
 
     /// How many rows of the last batch `endpoint` gets.
     pub fn matched(&self, endpoint: EndpointId) -> usize {
-        self.rows.get(usize::from(endpoint)).map_or(0, Vec::len)
+        self.hits.count(endpoint)
     }
 
-    /// Evaluations that were undefined, since the start.
-    pub fn undefined(&self) -> u64 {
-        self.undefined
+    /// Endpoints that get rows of the last batch, in no order.
+    pub fn endpoints(&self) -> &[EndpointId] {
+        self.hits.endpoints()
     }
 
     /// Events that matched no route and had no fallback, since the start.
     pub fn orphaned(&self) -> u64 {
         self.orphaned
     }
-}
 
-/// A parsed body, and whether a dialect may look into it: IoT Hub's rule differs from all others'.
-struct Body<'d> {
-    root: Option<Value<'d>>,
-    readable: [Option<bool>; 2],
-}
-
-impl<'d> Body<'d> {
-    fn of(&mut self, event: &Event<'_>, dialect: Dialect) -> Option<Value<'d>> {
-        let root = self.root?;
-        let readable = &mut self.readable[usize::from(dialect == Dialect::IotHub)];
-        readable.get_or_insert_with(|| dialect.body_readable(event)).then_some(root)
-    }
-}
-
-struct RowMatch<'t, 'd> {
-    table: &'t RouteTable,
-    event: Event<'d>,
-    source: Source,
-    body: Body<'d>,
-    index: u16,
-    undefined: u64,
-}
-
-impl RowMatch<'_, '_> {
-    fn run(&mut self, only: Option<EndpointId>, rows: &mut [Vec<u16>]) -> bool {
-        let mut matched = false;
-        for route in &self.table.routes {
-            if !route.enabled || route.source != self.source || only.is_some_and(|only| only != route.endpoint) {
-                continue;
-            }
-            let rows = &mut rows[usize::from(route.endpoint)];
-            // One copy per endpoint: it already has this row, so another match changes nothing.
-            if rows.last() == Some(&self.index) {
-                continue;
-            }
-            let truth = match self.source {
-                // Conditions are not applied to this source (sheet 1.1).
-                Source::DigitalTwinChangeEvents => Truth::True,
-                _ => route.filter.eval(&self.event, self.body.of(&self.event, route.filter.dialect())),
-            };
-            match truth {
-                Truth::True => {
-                    matched = true;
-                    rows.push(self.index);
-                }
-                Truth::Undefined => self.undefined += 1,
-                Truth::False => {}
-            }
-        }
-        matched
+    /// What became of the bodies that routes want to read, since the start.
+    pub fn extracted(&self) -> ExtractStats {
+        self.gather.stats()
     }
 }

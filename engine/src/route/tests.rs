@@ -11,7 +11,7 @@ fn route(filter: &str, endpoint: EndpointId, enabled: bool, source: Source) -> R
 }
 
 fn table(routes: Vec<Route>, fallback: Option<EndpointId>) -> RouteTable {
-    RouteTable::new(1, routes, fallback, vec![Arc::new([]), Arc::new([]), Arc::new([])]).expect("valid")
+    RouteTable::new(1, &routes, fallback, vec![Arc::new([]), Arc::new([]), Arc::new([])]).expect("valid")
 }
 
 fn levels(levels: &[&str]) -> Batch {
@@ -28,7 +28,7 @@ fn matched(table: &RouteTable, batch: &Batch, only: Option<EndpointId>) -> Vec<V
     let mut matcher = Matcher::default();
     matcher.run(table, batch, only);
     (0..3)
-        .map(|endpoint| match matcher.rows(endpoint, batch) {
+        .map(|endpoint| match matcher.rows(endpoint) {
             None => vec![],
             Some(crate::lane::Rows::All) => (0..batch.rows().len()).collect(),
             Some(crate::lane::Rows::Some(rows)) => rows.iter().map(|row| usize::from(*row)).collect(),
@@ -100,6 +100,81 @@ fn matching_for_one_endpoint_gives_what_matching_for_all_gives_it() {
 #[test]
 fn a_table_that_names_what_is_not_there_is_refused() {
     let routes = vec![route("true", 7, true, Source::DeviceMessages)];
-    let error = RouteTable::new(1, routes, None, vec![Arc::new([])]).expect_err("unknown endpoint");
+    let error = RouteTable::new(1, &routes, None, vec![Arc::new([])]).expect_err("unknown endpoint");
     assert_eq!(error, TableError::UnknownEndpoint { route: "r7".into(), endpoint: 7 });
+}
+
+/// Every filter of the corpus as a route of its own: alone in a table, and all of an event in one.
+#[test]
+fn the_corpus_routes_as_the_interpreter_answers() {
+    let mut matcher = Matcher::default();
+    crate::filter::tests::each_group(&mut |batch, filters| {
+        let routes: Vec<Route> = filters
+            .iter()
+            .enumerate()
+            .map(|(at, (filter, _))| Route {
+                name: format!("r{at}"),
+                source: Source::DeviceMessages,
+                filter: filter.clone(),
+                endpoint: at as u16,
+                enabled: true,
+            })
+            .collect();
+        let enrichments = || routes.iter().map(|_| Arc::from([])).collect::<Vec<Arc<[Enrichment]>>>();
+        let together = RouteTable::new(1, &routes, None, enrichments()).expect("valid");
+        matcher.run(&together, batch, None);
+        for (at, (filter, expected)) in filters.iter().enumerate() {
+            assert_eq!(matcher.matched(at as u16) == 1, *expected, "[{}] {}", filter.dialect(), filter.text());
+        }
+        for (at, (filter, expected)) in filters.iter().enumerate() {
+            let alone = RouteTable::new(1, &routes[at..=at], None, enrichments()).expect("valid");
+            matcher.run(&alone, batch, None);
+            assert_eq!(matcher.matched(at as u16) == 1, *expected, "alone: [{}] {}", filter.dialect(), filter.text());
+        }
+    });
+}
+
+#[test]
+fn a_changed_table_is_as_one_built_of_the_same_routes() {
+    let source = Source::DeviceMessages;
+    let named = |number: usize, filter: &str, endpoint| Route {
+        name: format!("n{number}"),
+        ..route(filter, endpoint, true, source)
+    };
+    let first: Vec<Route> = (0..300).map(|at| named(at, &format!("level = 'l{}'", at % 7), (at % 2) as u16)).collect();
+    let mut changed = table(first.clone(), Some(2));
+    let mut routes = first;
+    let batch = levels(&["l0", "l1", "l2", "l3", "x", "new", "l6"]);
+    let steps: [(Vec<Route>, Vec<String>); 5] = [
+        (vec![named(1000, "level = 'new'", 1), named(1001, "starts_with(level, 'l')", 0)], vec![]),
+        (vec![], (0..290).map(|at| format!("n{at}")).collect()),
+        (vec![named(1000, "level = 'x'", 1), named(295, "level = 'l0'", 1)], vec!["n1001".to_owned()]),
+        ((2000..2400).map(|at| named(at, &format!("level = 'l{}'", at % 3), 0)).collect(), vec!["nobody".to_owned()]),
+        (vec![named(2001, "level = 'l6'", 1)], vec!["n2000".to_owned(), "n295".to_owned()]),
+    ];
+    for (version, (add, remove)) in steps.into_iter().enumerate() {
+        routes.retain(|route| !remove.contains(&route.name) && !add.iter().any(|added| added.name == route.name));
+        routes.extend(add.iter().cloned());
+        let remove: Vec<&str> = remove.iter().map(String::as_str).collect();
+        changed = changed.change(version as u64 + 2, add, &remove).expect("valid");
+        assert_eq!((changed.len(), changed.enabled()), (routes.len(), routes.len()));
+        assert_eq!(
+            matched(&changed, &batch, None),
+            matched(&table(routes.clone(), Some(2)), &batch, None),
+            "step {version}"
+        );
+    }
+}
+
+#[test]
+fn scans_have_a_bound_and_the_error_names_the_route() {
+    let routes: Vec<Route> = (0..2000)
+        .map(|at| Route {
+            name: format!("s{at}"),
+            ..route(&format!("length(level) > {at}"), 0, true, Source::DeviceMessages)
+        })
+        .collect();
+    let error = RouteTable::new(1, &routes, None, vec![Arc::new([])]).expect_err("too many scans");
+    assert!(matches!(&error, TableError::ScansTooCostly { route, .. } if route == "s1999"), "{error}");
+    assert!(error.to_string().contains("add an equality"), "{error}");
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::ShardStats;
 use crate::batch::Batch;
 use crate::lane::{Delivery, Heads, LaneSender};
+use crate::parse::ExtractStats;
 use crate::route::{EndpointId, Matcher, RouteTable};
 
 /// What the node tells a shard; carried out between two batches.
@@ -62,14 +63,12 @@ impl Outlets {
     /// The batch is synced: everyone who wants rows of it and keeps up gets them now.
     pub fn hand_out(&mut self, batch: Arc<Batch>, stats: &ShardStats) {
         self.matcher.run(&self.table, &batch, None);
-        for endpoint in 0..self.table.endpoints() as EndpointId {
+        for endpoint in self.matcher.endpoints() {
+            let endpoint = *endpoint;
             let matched = self.matcher.matched(endpoint);
-            if matched == 0 {
-                continue;
-            }
             stats.matched(endpoint, matched);
             let lane = self.lanes.get_mut(usize::from(endpoint)).and_then(Option::as_mut).filter(|lane| lane.is_live());
-            if let (Some(lane), Some(rows)) = (lane, self.matcher.rows(endpoint, &batch)) {
+            if let (Some(lane), Some(rows)) = (lane, self.matcher.rows(endpoint)) {
                 lane.push(Delivery {
                     batch: batch.clone(),
                     rows,
@@ -82,8 +81,8 @@ impl Outlets {
         self.heads.set(batch.partition(), batch.last_offset() + 1);
     }
 
-    pub fn undefined(&self) -> u64 {
-        self.matcher.undefined()
+    pub fn extracted(&self) -> ExtractStats {
+        self.matcher.extracted()
     }
 
     pub fn orphaned(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::batch::Batch;
 use crate::limits;
+use crate::parse::ExtractStats;
 use crate::route::EndpointId;
 
 /// Upper bounds of the batch-size histogram, in rows; a last bucket takes the rest.
@@ -22,8 +23,12 @@ pub struct ShardStats {
     pub synced_events: AtomicU64,
     /// Events that the log could not keep.
     pub refused_events: AtomicU64,
-    /// Evaluations that were neither true nor false.
-    pub undefined: AtomicU64,
+    /// Bodies that some route wants to read.
+    pub bodies: AtomicU64,
+    /// Of these, bodies of a known shape.
+    pub shape_hits: AtomicU64,
+    /// Of these, bodies that are not JSON.
+    pub not_json: AtomicU64,
     /// Events that matched no route.
     pub orphaned_events: AtomicU64,
     /// Batches by rows: see [`BATCH_ROWS_BUCKETS`].
@@ -39,7 +44,9 @@ impl Default for ShardStats {
             batches: AtomicU64::new(0),
             synced_events: AtomicU64::new(0),
             refused_events: AtomicU64::new(0),
-            undefined: AtomicU64::new(0),
+            bodies: AtomicU64::new(0),
+            shape_hits: AtomicU64::new(0),
+            not_json: AtomicU64::new(0),
             orphaned_events: AtomicU64::new(0),
             batch_rows: Default::default(),
             matched: (0..limits::ENDPOINTS_MAX).map(|_| AtomicU64::new(0)).collect(),
@@ -70,8 +77,10 @@ impl ShardStats {
         self.matched[usize::from(endpoint)].fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn set_matching(&self, undefined: u64, orphaned: u64) {
-        self.undefined.store(undefined, Ordering::Relaxed);
+    pub(super) fn set_matching(&self, extracted: ExtractStats, orphaned: u64) {
+        self.bodies.store(extracted.bodies, Ordering::Relaxed);
+        self.shape_hits.store(extracted.shape_hits, Ordering::Relaxed);
+        self.not_json.store(extracted.not_json, Ordering::Relaxed);
         self.orphaned_events.store(orphaned, Ordering::Relaxed);
     }
 }

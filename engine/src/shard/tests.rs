@@ -19,7 +19,7 @@ struct World {
 }
 
 fn table(version: u64, routes: &[(&str, EndpointId)]) -> Arc<RouteTable> {
-    let routes = routes
+    let routes: Vec<Route> = routes
         .iter()
         .enumerate()
         .map(|(i, (filter, endpoint))| Route {
@@ -30,7 +30,7 @@ fn table(version: u64, routes: &[(&str, EndpointId)]) -> Arc<RouteTable> {
             enabled: true,
         })
         .collect();
-    Arc::new(RouteTable::new(version, routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid"))
+    Arc::new(RouteTable::new(version, &routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid"))
 }
 
 /// Shard 1 of 2 in a log of four partitions: it owns 1 and 3.

@@ -28,12 +28,14 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 /// One metric: name, help, and how its value is read from what counts it.
 type Row<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-const SHARD_COUNTERS: [Row<ShardSnapshot>; 6] = [
+const SHARD_COUNTERS: [Row<ShardSnapshot>; 8] = [
     ("events_in", "Events accepted", |shard| shard.accepted_events),
     ("bytes_in", "Bytes of accepted events as stored", |shard| shard.accepted_bytes),
     ("synced_events", "Events synced and matched", |shard| shard.synced_events),
     ("refused_events", "Events that the log could not keep", |shard| shard.refused_events),
-    ("undefined_evaluations", "Filter evaluations that were neither true nor false", |shard| shard.undefined),
+    ("bodies", "Event bodies that some route wants to read", |shard| shard.bodies),
+    ("shape_hits", "Event bodies whose shape was known: the fast path", |shard| shard.shape_hits),
+    ("not_json", "Event bodies that some route wants to read and that are not JSON", |shard| shard.not_json),
     ("orphaned_events", "Events that matched no route", |shard| shard.orphaned_events),
 ];
 

@@ -232,7 +232,7 @@ impl Feeder {
             tracing::error!(endpoint = %self.name, partition, lost_events = missing, "the log has a hole; going on behind it");
         }
         matcher.run(table, &batch, Some(self.endpoint));
-        match matcher.rows(self.endpoint, &batch) {
+        match matcher.rows(self.endpoint) {
             Some(rows) => {
                 let enrichments = table.enrichments(self.endpoint).clone();
                 self.hand_over(Delivery { batch, rows, enrichments, table_version: table.version() }).await?;

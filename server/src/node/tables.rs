@@ -77,5 +77,5 @@ pub fn build(
         }
     }
     let enrichments: Vec<Arc<[Enrichment]>> = enrichments.into_iter().map(Arc::from).collect();
-    Ok(RouteTable::new(version, routes, fallback, enrichments)?)
+    Ok(RouteTable::new(version, &routes, fallback, enrichments)?)
 }

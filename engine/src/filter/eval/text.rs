@@ -118,7 +118,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// `2017-03-09T00:00:00`, with or without a fraction and a zone: what Azure takes for a date and drops.
-pub(super) fn looks_like_date_time(text: &str) -> bool {
+pub fn looks_like_date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:dd";
     if bytes.len() < shape.len() {

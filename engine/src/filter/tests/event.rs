@@ -43,6 +43,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// The event alone in a batch.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
     pub fn new(event: &Description) -> Self {
         let mut headers = HeaderWriter::default();
         if event.iothub {
