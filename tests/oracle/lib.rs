@@ -3,6 +3,7 @@
 //! What always holds: the expected answer comes from code that shares nothing with what is checked (simd-json's tape and
 //! serde_json for values, the interpreter for filters), and a difference is reported with the input that shows it.
 
+pub mod generate;
 pub mod json;
 pub mod mutate;
 pub mod routing;
