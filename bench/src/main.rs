@@ -6,11 +6,14 @@
 
 mod binary;
 mod cores;
+mod events;
+mod extract;
 mod floor;
 mod http;
 mod machine;
 mod pipe;
 mod process;
+mod rounds;
 mod row;
 
 use std::error::Error;
@@ -20,6 +23,10 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use row::Row;
+
+/// Peers allocate for every event; they get the allocator that the node has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Anabranch against its peers.
 #[derive(Parser)]
@@ -44,6 +51,8 @@ enum Suite {
     Pipe,
     /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
     Http,
+    /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
+    Extract,
     /// All of them.
     All,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
@@ -73,10 +82,14 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     let anabranch = match &cli.anabranch {
         Some(path) => path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?,
+        None if matches!(cli.suite, Suite::Extract) => PathBuf::new(),
         None => binary::build()?,
     };
     let setting = Setting { quick: cli.quick, anabranch };
     let mut rows: Vec<Row> = Vec::new();
+    if matches!(cli.suite, Suite::Extract | Suite::All) {
+        rows.extend(extract::run(&setting)?);
+    }
     if matches!(cli.suite, Suite::Pipe | Suite::All) {
         rows.extend(pipe::run(&setting)?);
     }
