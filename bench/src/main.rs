@@ -11,6 +11,7 @@ mod extract;
 mod floor;
 mod http;
 mod machine;
+mod matching;
 mod pipe;
 mod process;
 mod rounds;
@@ -43,6 +44,12 @@ struct Cli {
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
+    /// What `route-probe` builds.
+    #[arg(long, hide = true, default_value = "ours")]
+    probe_builder: matching::probe::Builder,
+    /// Of how many routes.
+    #[arg(long, hide = true, default_value = "0")]
+    probe_routes: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,11 +60,16 @@ enum Suite {
     Http,
     /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
     Extract,
+    /// From the bytes of a batch to which rows go where, by number of routes, beside quamina.
+    Match,
     /// All of them.
     All,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
     #[value(hide = true)]
     FloorServer,
+    /// Builds one table in a process of its own. Started by `match`.
+    #[value(hide = true)]
+    RouteProbe,
 }
 
 /// What every suite is told.
@@ -80,15 +92,21 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if cli.suite == Suite::FloorServer {
         return floor::serve();
     }
+    if cli.suite == Suite::RouteProbe {
+        return matching::probe::serve(cli.probe_builder, cli.probe_routes);
+    }
     let anabranch = match &cli.anabranch {
         Some(path) => path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?,
-        None if matches!(cli.suite, Suite::Extract) => PathBuf::new(),
+        None if matches!(cli.suite, Suite::Extract | Suite::Match) => PathBuf::new(),
         None => binary::build()?,
     };
     let setting = Setting { quick: cli.quick, anabranch };
     let mut rows: Vec<Row> = Vec::new();
     if matches!(cli.suite, Suite::Extract | Suite::All) {
         rows.extend(extract::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Match | Suite::All) {
+        rows.extend(matching::run(&setting)?);
     }
     if matches!(cli.suite, Suite::Pipe | Suite::All) {
         rows.extend(pipe::run(&setting)?);

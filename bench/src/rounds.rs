@@ -73,7 +73,7 @@ pub fn take_turns(contestants: &mut [Work<'_>], plan: Plan) -> Result<Vec<Sample
 }
 
 /// Processor time of this thread.
-fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
