@@ -1,11 +1,12 @@
 //! The benchmarks: ours and what people would pick instead, on the same machine, in the same run, on one core each.
 //!
-//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE]`. What always holds: ours and peer take turns on the same core
+//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE] [--record] [--curves]`. What always holds: ours and peer take turns on the same core
 //! with the same input and are compared by medians; what each of them wrote is counted, and a wrong count fails the run; a peer
 //! that is missing is named. `--quick` is small enough for every test run and shows that everything works, not how fast it is.
 
 mod binary;
 mod cores;
+mod curves;
 mod events;
 mod extract;
 mod floor;
@@ -14,6 +15,7 @@ mod machine;
 mod matching;
 mod pipe;
 mod process;
+mod record;
 mod rounds;
 mod row;
 
@@ -41,6 +43,15 @@ struct Cli {
     /// Write the rows as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Keep the rows in `bench/records/DATE-SUITE.json`.
+    #[arg(long, conflicts_with = "quick")]
+    record: bool,
+    /// The commit that a record names, where git cannot be asked.
+    #[arg(long, value_name = "HASH", requires = "record")]
+    commit: Option<String>,
+    /// Draw the curves of `extract` and `match` into `docs/`.
+    #[arg(long, conflicts_with = "quick")]
+    curves: bool,
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
@@ -118,6 +129,16 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &cli.json {
         std::fs::write(path, serde_json::to_string_pretty(&rows)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    let mut written = Vec::new();
+    if cli.record {
+        written.extend(record::write(&rows, cli.commit.as_deref())?);
+    }
+    if cli.curves {
+        written.extend(curves::draw(&rows)?);
+    }
+    for path in written {
+        println!("wrote {}", path.display());
     }
     Ok(())
 }
