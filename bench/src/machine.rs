@@ -25,7 +25,8 @@ pub fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
         .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']).trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Of the machine: a thread that is kept on one core would be told 1.
+    let cores = info.lines().filter(|line| line.starts_with("processor")).count().max(1);
     format!("{model}, {cores} cores")
 }
 

@@ -33,6 +33,8 @@ pub struct Row {
     pub peer_version: String,
     /// How many times better we are.
     pub ratio: Option<f64>,
+    /// The same by processor time, which neighbours on the machine disturb less.
+    pub cpu_ratio: Option<f64>,
     /// The ranges overlap: neither is ahead.
     pub tie: bool,
     /// Our processor time per event.
@@ -98,8 +100,9 @@ impl Row {
             peer_version: peer.version,
             ratio: peer_median.map(|peer| median(ours) / peer),
             tie: peer_range.is_some_and(|peer| ours_range.0 <= peer.1 && peer.0 <= ours_range.1),
+            cpu_ratio: (!cpu_ns.is_empty() && !peer.cpu_ns.is_empty()).then(|| median(&peer.cpu_ns) / median(cpu_ns)),
             cpu_ns_per_event: median(cpu_ns),
-            peer_cpu_ns_per_event: measured.then(|| median(&peer.cpu_ns)),
+            peer_cpu_ns_per_event: (!peer.cpu_ns.is_empty()).then(|| median(&peer.cpu_ns)),
             bytes_per_event: None,
             gb_per_s: None,
             peer_gb_per_s: None,
@@ -146,8 +149,9 @@ fn range(values: &[f64]) -> (f64, f64) {
 
 /// All rows for people.
 pub fn table(rows: &[Row]) -> String {
-    let mut lines: Vec<[String; 9]> = vec![
-        ["case", "metric", "ours", "peer", "ratio", "ns/event", "CPU ns/event", "GB/s", "peer"].map(str::to_owned),
+    let mut lines: Vec<[String; 10]> = vec![
+        ["case", "metric", "ours", "peer", "ratio", "ns/event", "CPU ns/event", "CPU ratio", "GB/s", "peer"]
+            .map(str::to_owned),
     ];
     let mut notes: Vec<&str> = Vec::new();
     for row in rows {
@@ -178,16 +182,17 @@ pub fn table(rows: &[Row]) -> String {
             ratio,
             wall,
             both(cpu, row.peer_cpu_ns_per_event, 0),
+            row.cpu_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             both(row.gb_per_s, row.peer_gb_per_s, 2),
             format!("{} {}{note}", row.peer_name, row.peer_version).trim().to_owned(),
         ]);
     }
     let mut text = String::new();
     let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..9).map(width).collect();
+    let widths: Vec<usize> = (0..10).map(width).collect();
     for line in &lines {
         let cells = line.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-            2..=7 => format!("{cell:>width$}"),
+            2..=8 => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());

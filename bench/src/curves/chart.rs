@@ -201,11 +201,11 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// With thin spaces between thousands, millions as `M`.
+/// With thousands apart, millions as `M`.
 fn number(value: f64) -> String {
     match value {
         1e6.. if value % 1e6 == 0.0 => format!("{} M", value / 1e6),
-        1e4.. => loadgen::report::grouped(value as u64),
+        1e3.. => loadgen::report::grouped(value as u64),
         _ => format!("{value}"),
     }
 }

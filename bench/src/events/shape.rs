@@ -57,11 +57,11 @@ impl Shape {
             field("pressure", Decimal(3, 2)),
             field("battery", Battery),
             field("rssi", Whole(2)),
-            field("charging", Flag),
+            field("mains", Flag),
             field("status", Status),
-            field("location", Object(location)),
-            field("firmware", Text("4.12.3-rc1")),
-            field("last_error", Null),
+            field("loc", Object(location)),
+            field("firmware", Text("4.12.3")),
+            field("error", Null),
             field("sealed", Flag),
         ])
     }
@@ -105,7 +105,7 @@ impl Shape {
                 _ => Decimal(2, 1),
             };
             // The wanted ones are not all at the front.
-            shape.0.insert(n / 2, field(&format!("channel_{n:02}"), content));
+            shape.0.insert(n / 2, field(&format!("chan_{n:02}"), content));
         }
         shape
     }
@@ -114,31 +114,13 @@ impl Shape {
     pub(super) fn random(rng: &mut Rng) -> Self {
         use Content::*;
         const STEMS: [&str; 20] = [
-            "pressure",
-            "rssi",
-            "voltage",
-            "current",
-            "seq",
-            "uptime",
-            "firmware",
-            "model",
-            "site",
-            "line",
-            "fan",
-            "vibration",
-            "level",
-            "flow",
-            "mode",
-            "alarm",
-            "door",
-            "torque",
-            "speed",
-            "ph",
+            "pressure", "rssi", "voltage", "current", "seq", "uptime", "firmware", "model", "site", "line", "fan",
+            "vib", "level", "flow", "mode", "alarm", "door", "torque", "speed", "ph",
         ];
         let mut others: Vec<Field> = Vec::new();
         while others.len() < 9 {
             let stem = rng.usize(..STEMS.len());
-            let name = format!("{}{}", STEMS[stem], ["", "_raw", "_avg"][rng.usize(..3)]);
+            let name = format!("{}{}", STEMS[stem], ["", "2", "3"][rng.usize(..3)]);
             if others.iter().any(|other| other.name == name) {
                 continue;
             }
@@ -147,7 +129,7 @@ impl Shape {
                 1 => Whole(5),
                 2 => Decimal(2, 6),
                 3 => Flag,
-                4 => Text("4.12.3-rc1"),
+                4 => Text("4.12.3"),
                 _ => Null,
             };
             others.push(Field { name, content });
@@ -225,7 +207,7 @@ fn content(content: &Content, values: &Values, spaced: bool, rng: &mut Rng, out:
         }
         Content::Humidity => format!("{}.{}", values.humidity_deci / 10, values.humidity_deci % 10),
         Content::Battery => values.battery.to_string(),
-        Content::EscapedStatus if values.number % 2 == 0 => format!(r#""{}\t\/\ud83d\ude00""#, values.status),
+        Content::EscapedStatus if values.number.is_multiple_of(2) => format!(r#""{}\t\/\ud83d\ude00""#, values.status),
         Content::Status | Content::EscapedStatus => format!("\"{}\"", values.status),
         Content::Seq => (1_000_000 + values.number % 9_000_000).to_string(),
         Content::Whole(digits) => format!("{}{}", if rng.bool() { "-" } else { "" }, whole(*digits, rng)),

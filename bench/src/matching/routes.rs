@@ -71,7 +71,7 @@ pub fn mixed(count: u32, devices: u32) -> Vec<RouteSpec> {
             match rng.u32(..3) {
                 0 => format!("temp * 2 - humidity > {}", centi(rng.i32(5000..7900))),
                 1 => format!("abs(temp - {range}) < 0.05 AND battery < humidity"),
-                _ => format!("battery % 50 = {} AND rssi < 0 AND charging AND temp > {range}", rng.u32(..50)),
+                _ => format!("battery % 50 = {} AND rssi < 0 AND mains AND temp > {range}", rng.u32(..50)),
             }
         } else {
             match n % 6 {
