@@ -159,8 +159,10 @@ fn measure(case: &Case, setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut rows = Vec::new();
     for (ours, samples) in ours.iter().zip(of_ours) {
         for (peer, of_peer) in peers.iter().zip(of_peers) {
-            // A forced kernel is compared with the fast ones only.
-            if ours.kernel().is_empty() || peer.name.starts_with("simd-json") || peer.name.starts_with("sonic-rs") {
+            // A forced kernel is compared with the fastest peer, and once with the next.
+            let fast =
+                peer.name.starts_with("simd-json") || (peer.name.starts_with("sonic-rs") && case.shapes == Some(1));
+            if ours.kernel().is_empty() || fast {
                 rows.push(row(case, &name, (ours, samples), (peer, of_peer), &events, setting));
             }
         }

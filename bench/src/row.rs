@@ -149,9 +149,21 @@ fn range(values: &[f64]) -> (f64, f64) {
 
 /// All rows for people.
 pub fn table(rows: &[Row]) -> String {
-    let mut lines: Vec<[String; 10]> = vec![
-        ["case", "metric", "ours", "peer", "ratio", "ns/event", "CPU ns/event", "CPU ratio", "GB/s", "peer"]
-            .map(str::to_owned),
+    let mut lines: Vec<[String; 11]> = vec![
+        [
+            "case",
+            "metric",
+            "ours",
+            "peer",
+            "ratio",
+            "ns/event",
+            "CPU ns/event",
+            "CPU ratio",
+            "GB/s",
+            "shapes known",
+            "peer",
+        ]
+        .map(str::to_owned),
     ];
     let mut notes: Vec<&str> = Vec::new();
     for row in rows {
@@ -184,15 +196,16 @@ pub fn table(rows: &[Row]) -> String {
             both(cpu, row.peer_cpu_ns_per_event, 0),
             row.cpu_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             both(row.gb_per_s, row.peer_gb_per_s, 2),
+            row.shape_hit_rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0)),
             format!("{} {}{note}", row.peer_name, row.peer_version).trim().to_owned(),
         ]);
     }
     let mut text = String::new();
     let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..10).map(width).collect();
+    let widths: Vec<usize> = (0..11).map(width).collect();
     for line in &lines {
         let cells = line.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-            2..=8 => format!("{cell:>width$}"),
+            2..=9 => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());

@@ -1,4 +1,4 @@
-//! The filter language: text in, "does this event match" out. One compiler, three dialects, one plan, three-valued logic.
+//! The filter language: text in, "does this event match" out. One compiler, five dialects, one plan, three-valued logic.
 //!
 //! The way of a filter: `lex` (where a name ends) → `parse` (what belongs together) → `check` with `resolve` (what names
 //! mean, which types fit) → `plan`, which `eval` interprets. `docs/filters.md` describes the language for its users.
@@ -10,11 +10,15 @@
 //! - **Static names.** What a name refers to depends on the text alone, never on what an event happens to carry.
 //! - **No memory per event**, but for functions that put strings together.
 
+mod case;
 mod check;
 mod diagnostic;
 mod eval;
+mod eventgrid;
 mod functions;
+pub mod grid;
 mod lex;
+mod mqtt;
 mod parse;
 mod pattern;
 pub mod plan;
@@ -22,6 +26,7 @@ mod print;
 mod resolve;
 mod syntax;
 mod token;
+pub mod topic;
 mod trace;
 mod value;
 
@@ -31,10 +36,13 @@ mod tests;
 use std::fmt;
 
 pub use crate::event::Source;
+pub use case::{fold, fold_char};
 pub use diagnostic::{Diagnostic, LineColumn, Severity, Span, Suggestion, nearest};
 pub use eval::{body_readable, body_text};
 pub use functions::{Function, Param, SIGNATURES, Signature};
+pub use grid::{GridCondition, GridOperand, GridOperator, GridValues};
 pub use pattern::{Pattern, PatternError, Piece};
+pub use topic::{Level, TopicError, TopicFilter};
 pub use trace::Trace;
 pub use value::{Short, Text, Truth, Value};
 
@@ -53,11 +61,15 @@ pub enum Dialect {
     IotHub,
     /// Route filters of Azure Digital Twins.
     DigitalTwins,
+    /// Filters of Azure Event Grid subscriptions, in JSON.
+    EventGrid,
+    /// MQTT topic filters, one to a line, on the attribute `subject`.
+    Mqtt,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Anabranch, Self::IotHub, Self::DigitalTwins];
+    pub const ALL: [Self; 5] = [Self::Anabranch, Self::IotHub, Self::DigitalTwins, Self::EventGrid, Self::Mqtt];
 
     /// Its name in configurations.
     pub fn name(self) -> &'static str {
@@ -65,12 +77,23 @@ impl Dialect {
             Self::Anabranch => "anabranch",
             Self::IotHub => "iothub",
             Self::DigitalTwins => "digitaltwins",
+            Self::EventGrid => "eventgrid",
+            Self::Mqtt => "mqtt",
         }
     }
 
     /// The dialect of that name, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The filter of a route that names none: it takes everything, in the MQTT dialect every topic that is no server's own.
+    pub fn default_filter(self) -> &'static str {
+        match self {
+            Self::Anabranch | Self::IotHub | Self::DigitalTwins => "true",
+            Self::EventGrid => "{}",
+            Self::Mqtt => "#",
+        }
     }
 
     /// A filter of this dialect may look into the data of the event: see [`body_readable`].
@@ -197,20 +220,13 @@ impl fmt::Display for Filter {
 }
 
 fn compile_root(text: &str, dialect: Dialect, options: &CompileOptions, problems: &mut Vec<Diagnostic>) -> Expr {
-    let tokens = lex::lex(text, dialect, problems);
-    let undefined = |span| Expr { kind: ExprKind::Literal(Literal::Undefined), ty: Type::Undefined, span };
-    let Some(node) = parse::parse(text, &tokens, dialect, problems) else {
-        let span = 0..text.len();
-        if dialect == Dialect::IotHub {
-            let warning = Diagnostic::warning(span.clone(), "an empty condition never routes anything");
-            problems.push(warning.help("write `true` to route everything"));
-        } else {
-            let problem = Diagnostic::error(span.clone(), "the filter is empty");
-            problems.push(problem.help("write `true` to match everything"));
+    let root = match dialect {
+        Dialect::Anabranch | Dialect::IotHub | Dialect::DigitalTwins => {
+            compile_condition(text, dialect, options, problems)
         }
-        return undefined(span);
+        Dialect::EventGrid => eventgrid::compile(text, problems),
+        Dialect::Mqtt => mqtt::compile(text, problems),
     };
-    let root = check::check(&node, text, dialect, options, problems);
     let mut nodes = 0usize;
     root.walk(&mut |_| nodes += 1);
     let most = limits::FILTER_NODES_MAX;
@@ -219,4 +235,21 @@ fn compile_root(text: &str, dialect: Dialect, options: &CompileOptions, problems
         problems.push(Diagnostic::error(0..text.len(), message).help("split it into several routes to one endpoint"));
     }
     root
+}
+
+/// The dialects that are written as conditions.
+fn compile_condition(text: &str, dialect: Dialect, options: &CompileOptions, problems: &mut Vec<Diagnostic>) -> Expr {
+    let tokens = lex::lex(text, dialect, problems);
+    if let Some(node) = parse::parse(text, &tokens, dialect, problems) {
+        return check::check(&node, text, dialect, options, problems);
+    }
+    let span = 0..text.len();
+    if dialect == Dialect::IotHub {
+        let warning = Diagnostic::warning(span.clone(), "an empty condition never routes anything");
+        problems.push(warning.help("write `true` to route everything"));
+    } else {
+        let problem = Diagnostic::error(span.clone(), "the filter is empty");
+        problems.push(problem.help("write `true` to match everything"));
+    }
+    Expr { kind: ExprKind::Literal(Literal::Undefined), ty: Type::Undefined, span }
 }

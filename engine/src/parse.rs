@@ -3,12 +3,22 @@
 //! The whole body is validated before anything is read from it. Numbers above `u64` become the nearest double. Of duplicate
 //! members the last one counts, as in ECMAScript and serde_json. Nesting ends at [`limits::JSON_DEPTH_MAX`].
 
+mod column;
+mod extract;
+mod fields;
+mod kernel;
+mod number;
 mod step;
 mod value;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
+pub use column::{Columns, Span, Tag};
+pub use extract::{ExtractStats, Extractor};
+pub use fields::{ColumnId, Fields};
+pub use kernel::Kernel;
 pub use step::{Path, Step};
 pub use value::{Kind, Value};
 

@@ -20,10 +20,10 @@ use crate::render;
 /// Show what a filter answers for one event, with the value of every part of it and the reason.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The filter, for example "temp > 30 AND status = 'ok'".
+    /// The filter, for example "temp > 30 AND status = 'ok'"; in dialect eventgrid JSON, in dialect mqtt topic filters.
     #[arg(long, short, value_name = "FILTER")]
     pub filter: String,
-    /// Language of the filter: anabranch, iothub or digitaltwins.
+    /// Language of the filter: anabranch, iothub, digitaltwins, eventgrid or mqtt.
     #[arg(long, short, value_name = "NAME", default_value = "anabranch", value_parser = dialect)]
     pub dialect: Dialect,
     /// Source of the route, for functions that exist for one source only.
@@ -44,7 +44,7 @@ pub struct ExplainArgs {
 }
 
 fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::by_name(name).ok_or_else(|| "the dialects are anabranch, iothub and digitaltwins".to_owned())
+    Dialect::by_name(name).ok_or_else(|| format!("the dialects are {}", Dialect::ALL.map(Dialect::name).join(", ")))
 }
 
 fn source(name: &str) -> Result<Source, String> {

@@ -47,7 +47,7 @@ pub struct PipeArgs {
     /// Take routes and endpoints (parquet and ndjson) from a node's configuration, beside those of --route.
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Language of the filters: anabranch, iothub or digitaltwins.
+    /// Language of the filters: anabranch, iothub, digitaltwins, eventgrid or mqtt.
     #[arg(long, default_value = "anabranch", value_name = "DIALECT")]
     pub dialect: String,
     /// Where a line that is no CloudEvent has its key, as JSON pointer, for instance /device_id.

@@ -34,7 +34,7 @@ pub struct TailArgs {
     /// Print only events that match this filter.
     #[arg(long, value_name = "FILTER")]
     pub filter: Option<String>,
-    /// Language of the filter: `anabranch`, `iothub` or `digitaltwins`.
+    /// Language of the filter: `anabranch`, `iothub`, `digitaltwins`, `eventgrid` or `mqtt`.
     #[arg(long, value_name = "DIALECT", requires = "filter")]
     pub dialect: Option<String>,
     /// Follow only this partition.

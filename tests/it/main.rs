@@ -6,6 +6,7 @@
 
 mod commands;
 mod end_to_end;
+mod extraction;
 mod layers;
 mod lifecycle;
 mod python;

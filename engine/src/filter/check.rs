@@ -4,6 +4,7 @@
 mod call;
 mod condition;
 mod operands;
+mod topic;
 
 use super::diagnostic::Diagnostic;
 use super::pattern::Pattern;

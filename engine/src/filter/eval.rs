@@ -7,6 +7,7 @@
 mod body;
 mod call;
 mod compare;
+mod grid;
 mod number;
 mod reference;
 mod text;
@@ -36,6 +37,8 @@ pub trait Facts<'v>: Copy {
     fn value(&self, reference: &'v Reference, semantics: Semantics) -> Value<'v>;
     /// Where the reference leads.
     fn presence(&self, reference: &'v Reference, semantics: Semantics) -> Presence;
+    /// Calls `visit` for each element if the value of the reference is an array.
+    fn elements(&self, reference: &'v Reference, semantics: Semantics, visit: &mut dyn FnMut(Value<'v>));
 }
 
 /// The event itself and its parsed data.
@@ -114,6 +117,10 @@ impl<'v, F: Facts<'v>> Interpreter<F> {
                 Presence::Unreadable => Value::Undefined,
                 presence => Value::Bool(presence == Presence::Present),
             },
+            ExprKind::Grid(condition) => Value::Bool(self.grid(condition)),
+            ExprKind::Topic { value, filter } => {
+                Truth::from(self.value(value).as_text().map(|topic| filter.matches(topic))).into()
+            }
         }
     }
 

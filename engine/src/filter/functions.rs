@@ -186,7 +186,11 @@ impl Function {
 
     /// A filter of that dialect may call it.
     pub fn is_in(self, dialect: Dialect) -> bool {
-        dialect != Dialect::DigitalTwins || matches!(self, Self::StartsWith | Self::EndsWith | Self::Contains)
+        match dialect {
+            Dialect::Anabranch | Dialect::IotHub => true,
+            Dialect::DigitalTwins => matches!(self, Self::StartsWith | Self::EndsWith | Self::Contains),
+            Dialect::EventGrid | Dialect::Mqtt => false,
+        }
     }
 
     pub(super) fn cost(self) -> u32 {

@@ -6,8 +6,10 @@
 use std::fmt;
 
 use super::functions::Function;
+use super::grid::GridCondition;
 use super::pattern::Pattern;
 pub use super::syntax::{Arithmetic, Comparison};
+use super::topic::TopicFilter;
 use super::{Dialect, Span};
 use crate::event::SystemProperty;
 pub use crate::parse::{Path, Step};
@@ -144,6 +146,15 @@ pub enum ExprKind {
     },
     /// `twin_change_includes(path)`: the path is there in the body of a twin change
     TwinChangeIncludes(Reference),
+    /// An advanced filter of Event Grid; never undefined
+    Grid(Box<GridCondition>),
+    /// `topic_matches(x, 'filter')`, and all there is in the MQTT dialect
+    Topic {
+        /// The topic.
+        value: Box<Expr>,
+        /// What takes it.
+        filter: TopicFilter,
+    },
 }
 
 /// A constant.
@@ -207,7 +218,7 @@ impl Semantics {
     /// `null` can be compared, a missing value counts as null for `=` and `!=`, and values of different kinds are unequal
     /// (sheet 1.7.8, C2 and C4). Otherwise all of these are undefined.
     pub fn compares_null_and_kinds(self) -> bool {
-        self.dialect != Dialect::Anabranch
+        matches!(self.dialect, Dialect::IotHub | Dialect::DigitalTwins)
     }
 
     /// Lengths and positions count UTF-16 code units; otherwise characters.
@@ -217,7 +228,7 @@ impl Semantics {
 
     /// Objects and arrays count as defined.
     pub fn compounds_are_defined(self) -> bool {
-        self.dialect == Dialect::Anabranch
+        !matches!(self.dialect, Dialect::IotHub | Dialect::DigitalTwins)
     }
 
     /// The data must be an object; otherwise any JSON value.
@@ -236,10 +247,15 @@ impl Expr {
     /// Calls `visit` for the direct sub-expressions, from left to right.
     pub fn each_child<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
         match &self.kind {
-            ExprKind::Literal(_) | ExprKind::Reference(_) | ExprKind::Exists(_) | ExprKind::TwinChangeIncludes(_) => {}
+            ExprKind::Literal(_)
+            | ExprKind::Reference(_)
+            | ExprKind::Exists(_)
+            | ExprKind::TwinChangeIncludes(_)
+            | ExprKind::Grid(_) => {}
             ExprKind::Not(inner)
             | ExprKind::Negate(inner)
             | ExprKind::Like { value: inner, .. }
+            | ExprKind::Topic { value: inner, .. }
             | ExprKind::IsNull { value: inner, .. } => visit(inner),
             ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Call { args: parts, .. } => {
                 parts.iter().for_each(visit);
@@ -267,12 +283,12 @@ impl Expr {
     pub fn reads_body(&self) -> bool {
         let mut reads = false;
         self.walk(&mut |expr| {
-            reads |= matches!(
-                expr.kind,
-                ExprKind::Reference(Reference::Body(_))
-                    | ExprKind::Exists(Reference::Body(_))
-                    | ExprKind::TwinChangeIncludes(_)
-            );
+            reads |= match &expr.kind {
+                ExprKind::Reference(reference) | ExprKind::Exists(reference) => matches!(reference, Reference::Body(_)),
+                ExprKind::TwinChangeIncludes(_) => true,
+                ExprKind::Grid(condition) => matches!(condition.key, Reference::Body(_)),
+                _ => false,
+            };
         });
         reads
     }
@@ -297,6 +313,8 @@ impl Expr {
                 reference(found)
             }
             ExprKind::Like { pattern, .. } => pattern.cost(),
+            ExprKind::Grid(condition) => reference(&condition.key).saturating_add(condition.cost()),
+            ExprKind::Topic { filter, .. } => filter.cost(),
             ExprKind::Join(..) => 8,
             ExprKind::Call { function, .. } => function.cost(),
             _ => 1,

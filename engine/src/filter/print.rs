@@ -1,6 +1,8 @@
 //! A plan written out again, in the words of its dialect: fully parenthesised, so that no precedence has to be known to read
 //! it. What is printed compiles to an equal plan.
 
+mod grid;
+
 use std::fmt::{self, Write};
 
 use super::Dialect;
@@ -8,7 +10,12 @@ use super::plan::{Expr, ExprKind, Literal, Reference, Step, System};
 
 /// Writes `expr` as text of `dialect`.
 pub(super) fn write(out: &mut dyn Write, expr: &Expr, dialect: Dialect) -> fmt::Result {
-    Printer { out, dialect }.expr(expr)
+    let mut printer = Printer { out, dialect };
+    match dialect {
+        Dialect::Anabranch | Dialect::IotHub | Dialect::DigitalTwins => printer.expr(expr),
+        Dialect::EventGrid => printer.event_grid(expr),
+        Dialect::Mqtt => printer.topics(expr),
+    }
 }
 
 struct Printer<'o> {
@@ -25,7 +32,8 @@ impl Printer<'_> {
             | ExprKind::Reference(_)
             | ExprKind::Exists(_)
             | ExprKind::Call { .. }
-            | ExprKind::TwinChangeIncludes(_) => true,
+            | ExprKind::TwinChangeIncludes(_)
+            | ExprKind::Topic { .. } => true,
             _ => false,
         };
         if simple {
@@ -44,6 +52,17 @@ impl Printer<'_> {
             self.operand(part)?;
         }
         Ok(())
+    }
+
+    /// The lines of an MQTT filter.
+    fn topics(&mut self, root: &Expr) -> fmt::Result {
+        let mut lines = Vec::new();
+        root.walk(&mut |expr| {
+            if let ExprKind::Topic { filter, .. } = &expr.kind {
+                lines.push(filter.text());
+            }
+        });
+        self.out.write_str(&lines.join("\n"))
     }
 
     fn sides(&mut self, left: &Expr, op: &str, right: &Expr) -> fmt::Result {
@@ -114,6 +133,14 @@ impl Printer<'_> {
                 if let Reference::Body(path) = path {
                     self.steps(path, true)?;
                 }
+                self.out.write_char(')')
+            }
+            ExprKind::Grid(_) => self.event_grid(expr),
+            ExprKind::Topic { value, filter } => {
+                self.out.write_str("topic_matches(")?;
+                self.operand(value)?;
+                self.out.write_str(", ")?;
+                self.string(filter.text())?;
                 self.out.write_char(')')
             }
         }
@@ -204,7 +231,7 @@ impl Printer<'_> {
             Dialect::IotHub => true,
             Dialect::Anabranch => is_plain(name),
             // This dialect has no backticks, and `$` may start a name.
-            Dialect::DigitalTwins => true,
+            Dialect::DigitalTwins | Dialect::EventGrid | Dialect::Mqtt => true,
         };
         if plain { self.out.write_str(name) } else { write!(self.out, "`{}`", name.replace('`', "``")) }
     }

@@ -15,7 +15,8 @@ pub(super) const CONTEXT_ATTRIBUTES: [&str; 8] =
 /// The part of the event that `name` refers to; `None` if it is refused.
 pub(super) fn reference(checker: &mut Checker<'_>, name: &Name, span: &Span) -> Option<Reference> {
     match checker.dialect() {
-        Dialect::Anabranch => ordinary::anabranch(checker, name, span),
+        // The other dialects are not written as conditions and never come here.
+        Dialect::Anabranch | Dialect::EventGrid | Dialect::Mqtt => ordinary::anabranch(checker, name, span),
         Dialect::DigitalTwins => ordinary::digital_twins(checker, name, span),
         Dialect::IotHub => iothub::reference(checker, name, span),
     }

@@ -1,7 +1,7 @@
 //! The filter language against its corpus: every example and table row of the specification as data, and every refusal with
 //! the words it gives.
 
-mod event;
+pub(super) mod event;
 mod properties;
 mod refused;
 mod units;
@@ -127,6 +127,16 @@ fn reading_the_data_is_known_beforehand() {
         let (filter, _) = Filter::compile(text, Dialect::Anabranch, &CompileOptions::default()).expect(text);
         assert_eq!(filter.reads_body(), reads, "{text}");
     }
+    for (text, dialect, reads) in [
+        (r#"{"subjectBeginsWith":"/x","includedEventTypes":["a"]}"#, Dialect::EventGrid, false),
+        (r#"[{"key":"data.x","operatorType":"IsNotNull"}]"#, Dialect::EventGrid, true),
+        ("a/+/b", Dialect::Mqtt, false),
+        ("topic_matches(subject, 'a/#')", Dialect::Anabranch, false),
+        ("topic_matches(topic, 'a/#')", Dialect::Anabranch, true),
+    ] {
+        let (filter, _) = Filter::compile(text, dialect, &CompileOptions::default()).expect(text);
+        assert_eq!(filter.reads_body(), reads, "{text}");
+    }
 }
 
 #[test]
@@ -155,5 +165,43 @@ fn the_manuals_examples_compile() {
             let result = Filter::compile(text, dialect, &CompileOptions::default());
             assert!(result.is_ok_and(|(_, warnings)| warnings.is_empty()), "{dialect}: {text}");
         }
+    }
+}
+
+/// What the manual says that a topic filter takes or does not take.
+#[test]
+fn the_manuals_topic_filters_are_right() {
+    let manual = include_str!("../../../docs/filters.md");
+    let section = manual.split("\n## MQTT topic filters\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut rows = 0;
+    for line in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<Vec<String>> = line.trim_matches('|').split(" | ").map(quoted).collect();
+        let [filter, takes, others] = &cells[..] else { panic!("{line}") };
+        assert!(!takes.is_empty() && !others.is_empty(), "{line}");
+        for (topics, expected) in [(takes, true), (others, false)] {
+            for topic in topics {
+                let found = TopicFilter::new(&filter[0]).expect(line).matches(topic);
+                assert_eq!(found, expected, "{} on {topic}", filter[0]);
+            }
+        }
+        rows += 1;
+    }
+    assert!(rows >= 6, "{rows}");
+}
+
+/// The manual's table names every operator, and its example compiles.
+#[test]
+fn the_manuals_event_grid_section_is_right() {
+    let manual = include_str!("../../../docs/filters.md");
+    let section = manual.split("\n## Event Grid advanced filters\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let example = section.split("```").nth(1).and_then(|block| block.strip_prefix("json\n")).expect("an example");
+    let (filter, warnings) =
+        Filter::compile(example, Dialect::EventGrid, &CompileOptions::default()).expect("the example compiles");
+    assert!(warnings.is_empty() && filter.reads_body(), "{warnings:?}");
+    for operator in GridOperator::NAMED {
+        assert!(section.contains(&format!("`{}`", operator.name())), "{} is missing", operator.name());
     }
 }

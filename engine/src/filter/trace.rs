@@ -1,5 +1,6 @@
 //! Why a filter answers as it does: the value of every sub-expression for one event, and a few words where it needs them.
 
+mod grid;
 mod reason;
 
 use super::Span;

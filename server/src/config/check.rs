@@ -338,7 +338,7 @@ impl Checker<'_> {
                 &Dialect::ALL.map(Dialect::name),
             );
             let (Some(source), Some(dialect)) = (source, dialect) else { continue };
-            let filter = shape.filter.unwrap_or_else(|| "true".to_owned());
+            let filter = shape.filter.unwrap_or_else(|| dialect.default_filter().to_owned());
             self.filter(&table, &filter, source, dialect);
             if !shape.enabled {
                 self.warn(table.value_span("enabled"), format!("the route `{}` is disabled", shape.name));

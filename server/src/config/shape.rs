@@ -66,7 +66,7 @@ pub struct RouteShape {
     /// The kind of events it looks at.
     #[serde(default)]
     pub source: Option<String>,
-    /// `anabranch`, `iothub` or `digitaltwins`.
+    /// `anabranch`, `iothub`, `digitaltwins`, `eventgrid` or `mqtt`.
     #[serde(default)]
     pub dialect: Option<String>,
     /// What it wants.

@@ -73,8 +73,9 @@ impl Routes {
     pub fn compile(args: &PipeArgs, now_ms: i64, color: bool) -> Result<Self, String> {
         let Some(dialect) = Dialect::by_name(&args.dialect) else {
             return Err(format!(
-                "error: there is no dialect '{}': use anabranch, iothub or digitaltwins\n",
-                args.dialect
+                "error: there is no dialect '{}': use {}\n",
+                args.dialect,
+                Dialect::ALL.map(Dialect::name).join(", ")
             ));
         };
         let (mut routes, mut targets, mut problems) = (Vec::new(), Vec::<Target>::new(), String::new());

@@ -8,6 +8,7 @@ use super::super::{Diagnostic, Dialect, Source, Span, resolve};
 use super::Checker;
 
 const TWIN_CHANGE_INCLUDES: &str = "twin_change_includes";
+const TOPIC_MATCHES: &str = "topic_matches";
 
 /// Names of other languages and what does the same here.
 const FOREIGN: [(&str, &str); 21] = [
@@ -44,6 +45,9 @@ impl Checker<'_> {
     ) -> Option<(ExprKind, Type)> {
         if name.eq_ignore_ascii_case(TWIN_CHANGE_INCLUDES) && self.dialect == Dialect::IotHub {
             return self.twin_change_includes(name, name_span, args, span);
+        }
+        if name.eq_ignore_ascii_case(TOPIC_MATCHES) && self.dialect == Dialect::Anabranch {
+            return self.topic_matches(args, span);
         }
         let signature = Signature::by_name(name).filter(|signature| signature.function.is_in(self.dialect));
         let Some(signature) = signature else {
@@ -111,6 +115,7 @@ impl Checker<'_> {
         let dialect = self.dialect;
         let here =
             SIGNATURES.iter().filter(|signature| signature.function.is_in(dialect)).map(|signature| signature.name);
+        let here = here.chain((dialect == Dialect::Anabranch).then_some(TOPIC_MATCHES));
         let ours = FOREIGN.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
         let near = ours.filter(|_| dialect != Dialect::DigitalTwins).or_else(|| nearest(name, here));
         let problem = match near {

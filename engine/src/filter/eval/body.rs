@@ -26,7 +26,9 @@ pub fn body_readable(event: &Event<'_>, dialect: Dialect) -> bool {
     let Some(media_type) = media_type(event) else { return dialect != Dialect::IotHub && encoding.is_none_or(utf) };
     match dialect {
         Dialect::IotHub => media_type.eq_ignore_ascii_case("application/json") && encoding.is_some_and(utf),
-        Dialect::Anabranch | Dialect::DigitalTwins => is_json(media_type) && encoding.is_none_or(utf),
+        Dialect::Anabranch | Dialect::DigitalTwins | Dialect::EventGrid | Dialect::Mqtt => {
+            is_json(media_type) && encoding.is_none_or(utf)
+        }
     }
 }
 

@@ -36,6 +36,13 @@ impl<'v> Facts<'v> for Whole<'v> {
         };
         if present { Presence::Present } else { Presence::Absent }
     }
+
+    fn elements(&self, reference: &'v Reference, semantics: Semantics, visit: &mut dyn FnMut(Value<'v>)) {
+        // Everything outside the data is text.
+        let Reference::Body(path) = reference else { return };
+        let Some(array) = self.root(semantics).and_then(|root| walk(root, path)) else { return };
+        array.elements().for_each(|element| visit(data_value(element, semantics)));
+    }
 }
 
 /// The value of a reference that leads elsewhere than into the data.

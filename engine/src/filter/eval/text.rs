@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::super::case::{lower, upper};
 use super::super::plan::{Expr, Semantics};
 use super::super::value::{Short, Text, Value};
 use super::{Facts, Interpreter};
@@ -53,25 +54,6 @@ pub(super) fn substring(text: &str, start: f64, count: Option<f64>, semantics: S
 /// Where `part` first stands in `text`, or -1.
 pub(super) fn index_of(text: &str, part: &str, semantics: Semantics) -> f64 {
     text.find(part).map_or(-1.0, |byte| len(&text[..byte], semantics) as f64)
-}
-
-/// One character for one, as .NET's invariant culture does it: what would become several stays.
-fn lower(c: char) -> char {
-    let mut mapped = c.to_lowercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(single), None) => single,
-        _ => c,
-    }
-}
-
-fn upper(c: char) -> char {
-    let mut mapped = c.to_uppercase();
-    match (mapped.next(), mapped.next()) {
-        // The dotless i has an upper case only where there is a Turkish culture.
-        _ if c == 'ı' => c,
-        (Some(single), None) => single,
-        _ => c,
-    }
 }
 
 pub(super) fn to_lower(value: Value<'_>) -> Value<'_> {

@@ -25,7 +25,8 @@ const COMPARE: u8 = 4;
 pub(super) fn not_power(dialect: Dialect) -> u8 {
     match dialect {
         Dialect::IotHub => 8,
-        Dialect::Anabranch | Dialect::DigitalTwins => COMPARE,
+        // The other dialects are not written as conditions and never come here.
+        Dialect::Anabranch | Dialect::DigitalTwins | Dialect::EventGrid | Dialect::Mqtt => COMPARE,
     }
 }
 

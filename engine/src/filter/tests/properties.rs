@@ -174,6 +174,49 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
+/// Event Grid filters that mostly compile.
+fn event_grid() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "data.a", "data.b", "Data.c", "data.d", "data.t", "data", "data.x.y", "Subject", "ext",
+    ]);
+    let flag =
+        prop::sample::select(vec!["", "\"isSubjectCaseSensitive\":true,", "\"enableAdvancedFilteringOnArrays\":true,"]);
+    let rest = prop::sample::select(vec![
+        "",
+        "\"subjectBeginsWith\":\"/Ä\",",
+        "\"subjectEndsWith\":\"\",",
+        "\"includedEventTypes\":[\"A\",\"b\"],",
+        "\"includedEventTypes\":\"all\",",
+    ]);
+    let operand = prop::sample::select(vec![
+        "1",
+        "[1,2.5]",
+        "[[1,2],[-1e30,1e30]]",
+        "[1,2]",
+        "true",
+        "\"Text\"",
+        "[\"TE\",\"\\u00c4\\n\"]",
+        "null",
+        "[]",
+        "{}",
+        "[2,1]",
+    ]);
+    let condition =
+        (prop::sample::select(GridOperator::NAMED.to_vec()), key, operand).prop_map(|(operator, key, operand)| {
+            let operand = if operator.operand() == GridOperand::None { "null" } else { operand };
+            format!("{{\"key\":\"{key}\",\"value\":{operand},\"operatorType\":\"{}\"}}", operator.name())
+        });
+    (flag, rest, prop::collection::vec(condition, 0..4))
+        .prop_map(|(flag, rest, conditions)| format!("{{{flag}{rest}\"filters\":[{}]}}", conditions.join(",")))
+}
+
+fn topics() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a", "b", "/", "/", "+", "#", "\n", "\r\n", "\r", " ", "\t", "$share/", "$SYS", "ä", "\0",
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
 fn options() -> CompileOptions {
     CompileOptions { source: Source::TwinChangeEvents, azure_date_quirk: true }
 }
@@ -223,6 +266,18 @@ proptest! {
     #[test]
     fn any_text_never_panics(text in ".{0,60}") {
         check(&text, &case())?;
+    }
+
+    #[test]
+    fn event_grid_filters_survive_printing(text in event_grid()) {
+        check(&text, &case())?;
+    }
+
+    #[test]
+    fn topic_filters_survive_printing(text in topics()) {
+        check(&text, &case())?;
+        let call = format!("topic_matches($body.b, '{}')", text.replace('\0', "\\u0000"));
+        check(&call, &case())?;
     }
 
     #[test]

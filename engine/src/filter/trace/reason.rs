@@ -4,6 +4,7 @@ use super::super::eval::{Interpreter, Whole};
 use super::super::functions::Function;
 use super::super::plan::{Expr, ExprKind, Reference, Step, Type};
 use super::super::value::Value;
+use super::grid;
 use crate::event::{Event, Property};
 use crate::parse::Kind;
 
@@ -45,6 +46,11 @@ pub(super) fn reason(
         }
         ExprKind::Call { function, .. } if *value == Value::Undefined => Some(call(*function, parts)),
         ExprKind::TwinChangeIncludes(_) if *value == Value::Undefined => Some(no_data(interpreter)),
+        ExprKind::Grid(condition) => {
+            let unread = interpreter.facts.root(interpreter.semantics).is_none().then(|| no_data(interpreter));
+            Some(grid::reason(interpreter, condition, unread.filter(|_| matches!(condition.key, Reference::Body(_)))))
+        }
+        ExprKind::Topic { .. } => (*value == Value::Undefined).then(|| format!("the topic is {}", noun(&parts[0]))),
         _ => None,
     }
 }

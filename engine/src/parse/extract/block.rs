@@ -1,0 +1,130 @@
+//! What 64 bytes of an event are, as bitmaps: skeleton, holes, and what makes an event one for the walker.
+//!
+//! The **holes** of an event are the values of its members: what stands between the quotes of a string, and numbers and
+//! literals. The **skeleton** is the rest: braces, names, colons, commas, spaces, and the quotes of those strings. Bit `i` of every
+//! mask is byte `i` of the block; what reaches into the next block is carried.
+//!
+//! What always holds, given that [`Step::flag`] stays 0 over the whole event: every hole starts right behind a colon (spaces
+//! skipped), every scalar ends before a comma or a closing bracket (spaces skipped), there is no array, no escape, no control
+//! character in a string. So two events with the same skeleton and the same number of holes have their holes in the same places:
+//! the only choice a skeleton leaves is whether there is a scalar behind a colon, and the number settles it.
+
+/// Where the bytes of some kinds are in a block. Bits beyond the end of the text are 0, but for `bad`, which may have any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Masks {
+    /// `"`
+    pub quote: u64,
+    /// `:`
+    pub colon: u64,
+    /// `{`
+    pub open: u64,
+    /// `[`
+    pub array: u64,
+    /// `,` `}` `]`
+    pub end: u64,
+    /// Space, tab, line feed, carriage return
+    pub space: u64,
+    /// `\` and everything below a space
+    pub bad: u64,
+}
+
+/// What goes on from one block into the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Carry {
+    /// All ones inside a string.
+    string: u64,
+    colon: u64,
+    hole: u64,
+    scalar: u64,
+    /// Carries of the three additions.
+    value: bool,
+    behind_colon: bool,
+    behind_scalar: bool,
+}
+
+impl Carry {
+    /// The text may not end here: a string is open.
+    pub fn is_open(&self) -> bool {
+        self.string != 0
+    }
+}
+
+/// What the bytes of a block are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// The skeleton.
+    pub keep: u64,
+    /// First byte of each hole and first byte behind it, in turn. Of a string the first is the opening quote, which belongs to
+    /// the skeleton. Two holes never touch.
+    pub edges: u64,
+    /// Bytes of numbers and literals.
+    pub scalar: u64,
+    /// First byte behind each of those.
+    pub scalar_ends: u64,
+    /// Not 0: this event is not one for the fast path.
+    pub flag: u64,
+}
+
+/// `a + b + carry`, and the carry out.
+#[inline(always)]
+pub(super) fn add(a: u64, b: u64, carry: &mut bool) -> u64 {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let mut sum = 0;
+        *carry = std::arch::x86_64::_addcarry_u64(u8::from(*carry), a, b, &mut sum) != 0;
+        sum
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    {
+        let (sum, first) = a.overflowing_add(b);
+        let (sum, second) = sum.overflowing_add(u64::from(*carry));
+        *carry = first | second;
+        sum
+    }
+}
+
+/// For each place the first one from it on that is no space: an addition runs through the spaces. Most events have none.
+#[inline(always)]
+fn behind_spaces(places: u64, space: u64, carry: &mut bool) -> u64 {
+    if space | u64::from(*carry) == 0 {
+        return places;
+    }
+    (places | add(space, places & space, carry)) & !space
+}
+
+/// One block. `in_string` is the prefix xor of `masks.quote`; `valid` has the bits that lie inside the text.
+#[inline(always)]
+pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry) -> Step {
+    // The opening quote is in, the closing one is not.
+    let string = in_string ^ carry.string;
+    carry.string = ((string as i64) >> 63) as u64;
+    let outside = !string;
+    let colon = masks.colon & outside;
+    let end = masks.end & outside;
+    let structural = colon | end | (masks.open & outside);
+    let array = masks.array & outside;
+    let space = masks.space & outside;
+    let mut flag = ((masks.bad & string) & valid) | array;
+
+    // The first byte behind a colon that is no space.
+    let next = (colon << 1) | carry.colon;
+    carry.colon = colon >> 63;
+    let value = behind_spaces(next, space, &mut carry.behind_colon);
+
+    let scalar = !(string | masks.quote | structural | array | space) & valid;
+    // Strings that start there: adding 1 at their start clears their run of ones.
+    let names = add(string, masks.quote & string & value, &mut carry.value);
+    let text = string & !names;
+
+    let hole = text | scalar;
+    let before = (hole << 1) | carry.hole;
+    carry.hole = hole >> 63;
+    let scalar_before = (scalar << 1) | carry.scalar;
+    carry.scalar = scalar >> 63;
+    let scalar_starts = scalar & !scalar_before;
+    let scalar_ends = !scalar & scalar_before;
+    let behind = behind_spaces(scalar_ends, space, &mut carry.behind_scalar);
+    flag |= (scalar_starts & !value) | (behind & !end & valid);
+
+    Step { keep: !((text & !masks.quote) | scalar) & valid, edges: hole ^ before, scalar, scalar_ends, flag }
+}

@@ -1,0 +1,110 @@
+//! Bodies to columns: every kernel against the oracles, on cases, on truncations at every byte, and on mutants.
+
+use oracle::json::JsonRunner;
+use oracle::mutate::mutate;
+
+/// Paths that the cases have something at.
+const PATHS: [&str; 12] =
+    ["a", "b", "device_id", "temp", "loc.lat", "loc", "list", "list[1]", "list[0].x", "status", "loc.deep.er", ""];
+
+/// Bodies worth starting from.
+const SEEDS: [&str; 16] = [
+    r#"{"a":1,"b":"x"}"#,
+    r#"{"device_id":"device-00017","ts":1700000000123,"temp":21.75,"humidity":-0.5,"loc":{"lat":52.52,"lon":13.4},"status":"ok","on":true,"x":null,"y":false}"#,
+    r#"{"device_id": "device-1", "temp": 3, "loc": {"lat": 1.5, "deep": {"er": "here"}}, "status": null}"#,
+    "{\n  \"a\": 1,\n  \"b\": \"two\",\n  \"loc\": {\n    \"lat\": 3\n  }\n}",
+    r#"{"a":"with \"quotes\" and \\ and \u00e4","b":"\ud83d\ude00"}"#,
+    r#"{"a":"ä","b":"日本","status":"😀"}"#,
+    r#"{"list":[1,{"x":2},"three",[4,[5]],null,true],"a":[]}"#,
+    r#"{"list":[{"x":{"y":1}},2.5],"b":{}}"#,
+    r#"{"a":1,"a":2,"loc":{"lat":1,"lat":"2"},"loc":{"lon":1}}"#,
+    r#"{"a":"","b":"","status":""}"#,
+    r#"{"a":12345678901234567890,"b":-9223372036854775809,"temp":0.1234567890123456789,"status":1e5}"#,
+    r#"{"a":-0,"b":-0.0,"temp":0,"status":100000000000000000000000}"#,
+    "  [1 , 2]  ",
+    "\"just text\"",
+    "17.25",
+    r#"{"a":{"a":{"a":{"a":{"a":{}}}}},"b":{"":{"":0}}}"#,
+];
+
+#[test]
+fn seeds_and_every_truncation_of_them() {
+    let mut runner = JsonRunner::new(&PATHS);
+    for seed in SEEDS {
+        let bytes = seed.as_bytes();
+        // More than once, so that the shape is learnt and then used.
+        runner.check(&[bytes, bytes, bytes, bytes]).unwrap();
+        let cuts: Vec<&[u8]> = (0..=bytes.len()).map(|end| &bytes[..end]).collect();
+        runner.check(&cuts).unwrap();
+        runner.check(&cuts).unwrap();
+    }
+    for (kernel, hits) in runner.shape_hits() {
+        assert!(hits > 16, "{} found a known shape only {hits} times", kernel.name());
+    }
+}
+
+#[test]
+fn holes_at_every_place_of_a_block() {
+    let mut runner = JsonRunner::new(&["a", "b", "c"]);
+    for pad in 0..140 {
+        let text = "x".repeat(pad);
+        let spaces = " ".repeat(pad);
+        for body in [
+            format!(r#"{{"pad":"{text}","a":"{text}","b":1.25,"c":true}}"#),
+            format!(r#"{{{spaces}"a":{spaces}-12.5{spaces},"b":{spaces}"q"{spaces},"c":null}}"#),
+            format!(r#"{{"a":"{text}ä","b":"","c":{{"d":"{text}"}}}}"#),
+            format!(r#"{{"{text}":1,"a":0,"b":"{text}\n","c":[1]}}"#),
+        ] {
+            let body = body.as_bytes();
+            runner.check(&[body, body, body]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn depth_and_length_have_the_same_bounds_everywhere() {
+    let mut runner = JsonRunner::new(&["a", "a.a.a"]);
+    for depth in 120..135 {
+        let array = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let object = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        runner.check(&[array.as_bytes(), object.as_bytes(), object.as_bytes(), object.as_bytes()]).unwrap();
+    }
+    for len in [32_700, 32_767, 32_768, 33_000, 70_000] {
+        let text = format!(r#"{{"b":"{}","a":3}}"#, "y".repeat(len));
+        let many = format!(r#"{{"b":"{}","a":3}}"#, vec!["1"; len / 2].join("\",\"c\":\""));
+        runner.check(&[text.as_bytes(); 3]).unwrap();
+        runner.check(&[many.as_bytes(); 3]).unwrap();
+    }
+}
+
+/// Names of the same hash table place, many shapes, and more shapes than the table holds.
+#[test]
+fn more_shapes_than_there_is_room_for() {
+    let mut runner = JsonRunner::new(&["a", "b"]);
+    let bodies: Vec<String> = (0..6000).map(|at| format!(r#"{{"k{at}":{at},"a":{at}.5,"b":"{at}"}}"#)).collect();
+    for _ in 0..3 {
+        for chunk in bodies.chunks(97) {
+            let twice: Vec<&[u8]> = chunk.iter().chain(chunk).map(|body| body.as_bytes()).collect();
+            runner.check(&twice).unwrap();
+        }
+    }
+}
+
+/// The long run is `tests/mutants`: this is the part of it that every check does.
+#[test]
+fn mutants_have_the_values_that_the_oracles_see() {
+    let mut runner = JsonRunner::new(&PATHS);
+    let mut rng = fastrand::Rng::with_seed(20_261_121);
+    for _ in 0..400 {
+        let seed = SEEDS[rng.usize(0..SEEDS.len())].as_bytes();
+        let mut bodies: Vec<Vec<u8>> = vec![seed.to_vec(), seed.to_vec(), seed.to_vec()];
+        bodies.extend((0..60).map(|_| {
+            let mut body = seed.to_vec();
+            mutate(&mut body, &mut rng);
+            body
+        }));
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        runner.check(&bodies).unwrap();
+    }
+    assert!(runner.accepted > 1000 && runner.refused > 1000);
+}
