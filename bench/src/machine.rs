@@ -34,7 +34,7 @@ pub fn machine() -> String {
 /// chose when they were compiled the latter.
 pub fn instructions() -> String {
     const NAMED: [&str; 9] =
-        ["sse4_2", "avx2", "bmi2", "pclmulqdq", "vpclmulqdq", "avx512bw", "avx512_vbmi", "avx512_vbmi2", "gfni"];
+        ["sse4_2", "avx2", "bmi2", "pclmulqdq", "vpclmulqdq", "avx512bw", "avx512vbmi", "avx512_vbmi2", "gfni"];
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let flags: Vec<&str> = info
         .lines()
