@@ -1,16 +1,22 @@
 //! The benchmarks: ours and what people would pick instead, on the same machine, in the same run, on one core each.
 //!
-//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE]`. What always holds: ours and peer take turns on the same core
+//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE] [--record] [--curves]`. What always holds: ours and peer take turns on the same core
 //! with the same input and are compared by medians; what each of them wrote is counted, and a wrong count fails the run; a peer
 //! that is missing is named. `--quick` is small enough for every test run and shows that everything works, not how fast it is.
 
 mod binary;
 mod cores;
+mod curves;
+mod events;
+mod extract;
 mod floor;
 mod http;
 mod machine;
+mod matching;
 mod pipe;
 mod process;
+mod record;
+mod rounds;
 mod row;
 
 use std::error::Error;
@@ -20,6 +26,10 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use row::Row;
+
+/// Peers allocate for every event; they get the allocator that the node has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Anabranch against its peers.
 #[derive(Parser)]
@@ -33,9 +43,24 @@ struct Cli {
     /// Write the rows as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Keep the rows in `bench/records/DATE-SUITE.json`.
+    #[arg(long, conflicts_with = "quick")]
+    record: bool,
+    /// The commit that a record names, where git cannot be asked.
+    #[arg(long, value_name = "HASH", requires = "record")]
+    commit: Option<String>,
+    /// Draw the curves of `extract` and `match` into `docs/`.
+    #[arg(long, conflicts_with = "quick")]
+    curves: bool,
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
+    /// What `route-probe` builds.
+    #[arg(long, hide = true, default_value = "ours")]
+    probe_builder: matching::probe::Builder,
+    /// Of how many routes.
+    #[arg(long, hide = true, default_value = "0")]
+    probe_routes: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,11 +69,18 @@ enum Suite {
     Pipe,
     /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
     Http,
+    /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
+    Extract,
+    /// From the bytes of a batch to which rows go where, by number of routes, beside quamina.
+    Match,
     /// All of them.
     All,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
     #[value(hide = true)]
     FloorServer,
+    /// Builds one table in a process of its own. Started by `match`.
+    #[value(hide = true)]
+    RouteProbe,
 }
 
 /// What every suite is told.
@@ -71,12 +103,22 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if cli.suite == Suite::FloorServer {
         return floor::serve();
     }
+    if cli.suite == Suite::RouteProbe {
+        return matching::probe::serve(cli.probe_builder, cli.probe_routes);
+    }
     let anabranch = match &cli.anabranch {
         Some(path) => path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?,
+        None if matches!(cli.suite, Suite::Extract | Suite::Match) => PathBuf::new(),
         None => binary::build()?,
     };
     let setting = Setting { quick: cli.quick, anabranch };
     let mut rows: Vec<Row> = Vec::new();
+    if matches!(cli.suite, Suite::Extract | Suite::All) {
+        rows.extend(extract::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Match | Suite::All) {
+        rows.extend(matching::run(&setting)?);
+    }
     if matches!(cli.suite, Suite::Pipe | Suite::All) {
         rows.extend(pipe::run(&setting)?);
     }
@@ -87,6 +129,16 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &cli.json {
         std::fs::write(path, serde_json::to_string_pretty(&rows)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    let mut written = Vec::new();
+    if cli.record {
+        written.extend(record::write(&rows, cli.commit.as_deref())?);
+    }
+    if cli.curves {
+        written.extend(curves::draw(&rows)?);
+    }
+    for path in written {
+        println!("wrote {}", path.display());
     }
     Ok(())
 }

@@ -13,8 +13,12 @@ pub struct Row {
     pub case: String,
     /// What was measured.
     pub metric: &'static str,
-    /// Its unit; more is better.
+    /// Its unit; more is better, but for bytes.
     pub unit: &'static str,
+    /// Number of routes or shapes, where the case is a point of a curve.
+    pub size: Option<u64>,
+    /// Which of ours: the kernel, where it was not left to the engine to choose.
+    pub ours_name: String,
     /// Ours, median.
     pub ours: f64,
     /// Slowest and fastest of ours.
@@ -29,12 +33,24 @@ pub struct Row {
     pub peer_version: String,
     /// How many times better we are.
     pub ratio: Option<f64>,
+    /// The same by processor time, which neighbours on the machine disturb less.
+    pub cpu_ratio: Option<f64>,
     /// The ranges overlap: neither is ahead.
     pub tie: bool,
     /// Our processor time per event.
     pub cpu_ns_per_event: f64,
     /// The peer's.
     pub peer_cpu_ns_per_event: Option<f64>,
+    /// Mean size of an event's data, where throughput is of interest.
+    pub bytes_per_event: Option<f64>,
+    /// Our throughput of data, in 10^9 bytes a second.
+    pub gb_per_s: Option<f64>,
+    /// The peer's.
+    pub peer_gb_per_s: Option<f64>,
+    /// Share of the events whose shape our extractor knew already.
+    pub shape_hit_rate: Option<f64>,
+    /// What a reader has to know: what each validates, how it was built, where the peer differs by nature.
+    pub note: String,
     /// Measured with small inputs, to see that it works.
     pub quick: bool,
     /// Vector instructions of the machine.
@@ -74,6 +90,8 @@ impl Row {
             case: case.to_owned(),
             metric,
             unit: "events/s",
+            size: None,
+            ours_name: String::new(),
             ours: median(ours),
             ours_range,
             peer: peer_median,
@@ -82,12 +100,35 @@ impl Row {
             peer_version: peer.version,
             ratio: peer_median.map(|peer| median(ours) / peer),
             tie: peer_range.is_some_and(|peer| ours_range.0 <= peer.1 && peer.0 <= ours_range.1),
+            cpu_ratio: (!cpu_ns.is_empty() && !peer.cpu_ns.is_empty()).then(|| median(&peer.cpu_ns) / median(cpu_ns)),
             cpu_ns_per_event: median(cpu_ns),
-            peer_cpu_ns_per_event: measured.then(|| median(&peer.cpu_ns)),
+            peer_cpu_ns_per_event: (!peer.cpu_ns.is_empty()).then(|| median(&peer.cpu_ns)),
+            bytes_per_event: None,
+            gb_per_s: None,
+            peer_gb_per_s: None,
+            shape_hit_rate: None,
+            note: String::new(),
             quick,
             isa: machine::isa(),
             machine: machine::machine(),
         }
+    }
+
+    /// With the mean size of an event's data, from which throughput follows.
+    pub fn bytes_per_event(mut self, bytes: f64) -> Self {
+        self.bytes_per_event = Some(bytes);
+        self.gb_per_s = Some(self.ours * bytes / 1e9);
+        self.peer_gb_per_s = self.peer.map(|peer| peer * bytes / 1e9);
+        self
+    }
+
+    /// In another unit than events per second; of bytes, less is better.
+    pub fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        if unit.starts_with("bytes") {
+            self.ratio = self.peer.map(|peer| peer / self.ours);
+        }
+        self
     }
 }
 
@@ -108,44 +149,85 @@ fn range(values: &[f64]) -> (f64, f64) {
 
 /// All rows for people.
 pub fn table(rows: &[Row]) -> String {
-    let mut lines: Vec<[String; 7]> =
-        vec![["case", "metric", "ours", "peer", "ratio", "CPU ns/event", "peer"].map(str::to_owned)];
+    let mut lines: Vec<[String; 11]> = vec![
+        [
+            "case",
+            "metric",
+            "ours",
+            "peer",
+            "ratio",
+            "ns/event",
+            "CPU ns/event",
+            "CPU ratio",
+            "GB/s",
+            "shapes known",
+            "peer",
+        ]
+        .map(str::to_owned),
+    ];
+    let mut notes: Vec<&str> = Vec::new();
     for row in rows {
         let ratio = match row.ratio {
             None => "-".to_owned(),
             Some(ratio) if row.tie => format!("{ratio:.2} (tie)"),
             Some(ratio) => format!("{ratio:.2}"),
         };
-        let cpu = match row.peer_cpu_ns_per_event {
-            None => format!("{:.0}", row.cpu_ns_per_event),
-            Some(peer) => format!("{:.0} / {peer:.0}", row.cpu_ns_per_event),
+        let wall = match row.unit {
+            "events/s" => both(Some(1e9 / row.ours), row.peer.map(|peer| 1e9 / peer), 0),
+            unit => unit.to_owned(),
         };
+        let cpu = Some(row.cpu_ns_per_event).filter(|cpu| *cpu > 0.0);
+        let note = match notes.iter().position(|note| *note == row.note) {
+            _ if row.note.is_empty() => String::new(),
+            Some(at) => format!(" [{}]", at + 1),
+            None => {
+                notes.push(&row.note);
+                format!(" [{}]", notes.len())
+            }
+        };
+        let name = [row.ours_name.as_str(), row.metric].join(" ");
         lines.push([
             format!("{} {}", row.suite, row.case),
-            row.metric.to_owned(),
+            name.trim().to_owned(),
             amount(row.ours),
             row.peer.map_or_else(|| "-".to_owned(), amount),
             ratio,
-            cpu,
-            format!("{} {}", row.peer_name, row.peer_version).trim().to_owned(),
+            wall,
+            both(cpu, row.peer_cpu_ns_per_event, 0),
+            row.cpu_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
+            both(row.gb_per_s, row.peer_gb_per_s, 2),
+            row.shape_hit_rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0)),
+            format!("{} {}{note}", row.peer_name, row.peer_version).trim().to_owned(),
         ]);
     }
     let mut text = String::new();
     let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let widths: Vec<usize> = (0..11).map(width).collect();
     for line in &lines {
         let cells = line.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-            2..=5 => format!("{cell:>width$}"),
+            2..=9 => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
-    text.push_str(&format!("\n{}, {}", machine::machine(), machine::isa()));
+    for (at, note) in notes.iter().enumerate() {
+        text.push_str(&format!("\n[{}] {note}", at + 1));
+    }
+    text.push_str(&format!("\n\n{}\n{}", machine::machine(), machine::instructions()));
     if rows.iter().any(|row| row.quick) {
-        text.push_str("; --quick: too small to say how fast anything is");
+        text.push_str("\n--quick: too small to say how fast anything is");
     }
     text
+}
+
+/// Ours and the peer's in one cell.
+fn both(ours: Option<f64>, peer: Option<f64>, decimals: usize) -> String {
+    match (ours, peer) {
+        (None, _) => "-".to_owned(),
+        (Some(ours), None) => format!("{ours:.decimals$}"),
+        (Some(ours), Some(peer)) => format!("{ours:.decimals$} / {peer:.decimals$}"),
+    }
 }
 
 fn amount(value: f64) -> String {
