@@ -119,6 +119,7 @@ fn mixed(setting: &Setting) -> Result<Row, Box<dyn Error>> {
             .into();
     if let Some(share) = ours.unindexed_share() {
         row.note.push_str(&format!("; no index serves {:.1} % of the routes", share * 100.0));
+        row.note.push_str(&format!("; the table takes {:.0} bytes per route", ours.bytes_per_route()));
     }
     row.shape_hit_rate = ours.hit_rate();
     Ok(row)

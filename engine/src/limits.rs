@@ -36,7 +36,7 @@ pub const FILTER_DEPTH_MAX: usize = 64;
 pub const FILTER_NODES_MAX: usize = 4096;
 
 /// Most routes of a table.
-pub const ROUTES_MAX: usize = 1_000_000;
+pub const ROUTES_MAX: usize = 1 << 20;
 /// Most work that conditions without an index may cost every event, in units of about one comparison (about 2 ns): at the bound
 /// a core still routes some 100,000 events per second.
 pub const SCAN_COST_MAX: u32 = 4096;
