@@ -18,6 +18,7 @@ mod hits;
 mod index;
 mod layer;
 mod matcher;
+mod vector;
 pub mod naive;
 
 #[cfg(test)]

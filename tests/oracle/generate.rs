@@ -71,7 +71,14 @@ fn condition(rng: &mut Rng, dialect: Dialect, depth: u8) -> String {
         }
     }
     let text = pick(rng, &TEXTS);
-    match rng.u8(0..12) {
+    let right = operand(rng, dialect);
+    match rng.u8(0..14) {
+        12 => format!("{left} {} {right}", pick(rng, &["=", "!=", "<", "<=", ">", ">="])),
+        13 if dialect != Dialect::DigitalTwins => {
+            let (op, compared) = (pick(rng, &["+", "-", "*", "/", "%"]), pick(rng, &["=", "!=", "<", ">="]));
+            let function = pick(rng, &["abs", "square", "ceiling", "floor", "sqrt", ""]);
+            format!("{function}({left} {op} {right}) {compared} {}", pick(rng, &NUMBERS))
+        }
         0..4 => format!("{left} = {}", literal(rng, dialect)),
         4 => format!("{left} != {}", literal(rng, dialect)),
         5 | 6 => format!("{left} {} {}", pick(rng, &["<", "<=", ">", ">="]), pick(rng, &NUMBERS)),

@@ -6,6 +6,7 @@
 //! filter would answer.
 
 use super::columns::ColumnSet;
+use super::vector;
 use crate::filter::plan::{Comparison, Expr, ExprKind, Literal, Reference, Semantics, Type};
 use crate::filter::{
     Filter, Function, GridOperator, GridValues, Pattern, Piece, TopicFilter, fold, looks_like_date_time,
@@ -60,6 +61,8 @@ pub(super) enum Access {
 pub(super) enum Test {
     /// The cell is a number from the first to the second.
     Range(ColumnId, f64, f64),
+    /// Comparisons and arithmetic of numbers, 64 rows at a time.
+    Vector(Expr),
     /// Anything else, by the interpreter.
     Expr(Expr),
 }
@@ -69,6 +72,7 @@ impl Test {
     pub fn cost(&self) -> u32 {
         match self {
             Self::Range(..) => 1,
+            Self::Vector(expr) => expr.cost().div_ceil(4),
             Self::Expr(expr) => expr.cost() + 4,
         }
     }
@@ -166,7 +170,7 @@ fn alternative(expr: Expr, semantics: Semantics) -> Option<Alternative> {
         all.push(Condition { expr, access, exact });
     }
     let access = choose(&mut all);
-    let mut tests: Vec<Test> = all.into_iter().map(test).collect();
+    let mut tests: Vec<Test> = all.into_iter().map(|condition| test(condition, semantics)).collect();
     tests.sort_by_key(Test::cost);
     Some(Alternative { access, tests })
 }
@@ -206,11 +210,12 @@ fn choose(all: &mut Vec<Condition>) -> Access {
     access
 }
 
-fn test(condition: Condition) -> Test {
+fn test(condition: Condition, semantics: Semantics) -> Test {
     match &condition.access {
         Some(Access::Ranges(look, ranges)) if ranges.len() == 1 && condition.exact && !look.arrays => {
             Test::Range(look.column, ranges[0].0, ranges[0].1)
         }
+        _ if vector::compile(&condition.expr, semantics).is_some() => Test::Vector(condition.expr),
         _ => Test::Expr(condition.expr),
     }
 }

@@ -3,6 +3,7 @@
 use super::EndpointId;
 use super::access::Test;
 use super::facts::CellFacts;
+use super::vector::{self, Condition};
 use crate::filter::plan::{Expr, Semantics};
 use crate::filter::truth_of;
 use crate::parse::{ColumnId, Columns, Tag};
@@ -29,8 +30,16 @@ pub(super) struct Target {
 pub(super) struct Tests {
     lists: Vec<(u32, u32)>,
     tests: Vec<Compiled>,
-    exprs: Vec<(Expr, Semantics)>,
+    exprs: Vec<Computed>,
     by_text: std::collections::HashMap<String, u32>,
+}
+
+/// An expression, for one row and, where it can be, for 64.
+#[derive(Debug)]
+struct Computed {
+    expr: Expr,
+    semantics: Semantics,
+    vector: Option<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +73,7 @@ impl Tests {
         for test in tests {
             let compiled = match test {
                 Test::Range(column, low, high) => Compiled::Range(*column, *low, *high),
-                Test::Expr(expr) => Compiled::Expr(self.expr(expr, semantics)),
+                Test::Vector(expr) | Test::Expr(expr) => Compiled::Expr(self.expr(expr, semantics)),
             };
             self.tests.push(compiled);
         }
@@ -78,7 +87,8 @@ impl Tests {
             return *number;
         }
         let number = self.exprs.len() as u32;
-        self.exprs.push((expr.clone(), semantics));
+        let vector = vector::compile(expr, semantics);
+        self.exprs.push(Computed { expr: expr.clone(), semantics, vector });
         self.by_text.insert(text, number);
         number
     }
@@ -96,14 +106,22 @@ impl Tests {
         &self.tests[range.0 as usize..range.1 as usize]
     }
 
+    /// How the test is computed for 64 rows at once, if it is.
+    pub fn vector(&self, test: Compiled) -> Option<&Condition> {
+        match test {
+            Compiled::Range(..) => None,
+            Compiled::Expr(number) => self.exprs[number as usize].vector.as_ref(),
+        }
+    }
+
     /// One test.
     #[inline]
     pub fn is_true(&self, test: Compiled, cells: &CellFacts<'_>) -> bool {
         match test {
             Compiled::Range(column, low, high) => in_range(cells.columns, column, cells.row, low, high),
             Compiled::Expr(number) => {
-                let (expr, semantics) = &self.exprs[number as usize];
-                truth_of(expr, *cells, *semantics).is_true()
+                let computed = &self.exprs[number as usize];
+                truth_of(&computed.expr, *cells, computed.semantics).is_true()
             }
         }
     }
@@ -111,10 +129,10 @@ impl Tests {
     /// About how many bytes it takes.
     pub fn memory_bytes(&self) -> usize {
         let mut nodes = 0;
-        self.exprs.iter().for_each(|(expr, _)| expr.walk(&mut |_| nodes += 1));
+        self.exprs.iter().for_each(|computed| computed.expr.walk(&mut |_| nodes += 1));
         self.lists.capacity() * 8
             + self.tests.capacity() * size_of::<Compiled>()
-            + self.exprs.capacity() * size_of::<(Expr, Semantics)>()
+            + self.exprs.capacity() * size_of::<Computed>()
             + nodes * (size_of::<Expr>() + 16)
     }
 }

@@ -289,8 +289,14 @@ impl Index {
                 }
             }
             test => {
+                let vector = self.tests.vector(test);
                 for (word, alive) in alive.iter_mut().enumerate() {
                     let mut left = *alive;
+                    if let Some(vector) = vector.filter(|_| left != 0) {
+                        let answer = vector.eval(rows.cells.columns, word);
+                        *alive &= answer.yes | answer.exceptions;
+                        left &= answer.exceptions;
+                    }
                     while left != 0 {
                         let row = word * 64 + left.trailing_zeros() as usize;
                         if !self.tests.is_true(test, &CellFacts { row, ..rows.cells }) {

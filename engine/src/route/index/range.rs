@@ -5,6 +5,7 @@
 //! that it finds, and about a sixteenth of those that it skips.
 
 use super::super::check::Target;
+use super::super::vector::pack;
 use crate::parse::Tag;
 
 /// Ranges of a block, and blocks of a block of blocks.
@@ -71,9 +72,5 @@ pub(super) fn in_range(tags: &[Tag; 64], values: &[u64; 64], low: f64, high: f64
         let value = f64::from_bits(*value);
         *inside = u8::from(*tag == Tag::Number) & u8::from(low <= value) & u8::from(value <= high);
     }
-    // Eight bytes of 0 or 1 become eight bits by one multiplication.
-    inside.as_chunks::<8>().0.iter().enumerate().fold(0, |bits, (at, bytes)| {
-        let packed = u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        bits | packed << (8 * at)
-    })
+    pack(&inside)
 }
