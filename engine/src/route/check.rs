@@ -121,6 +121,10 @@ impl Tests {
             Compiled::Range(column, low, high) => in_range(cells.columns, column, cells.row, low, high),
             Compiled::Expr(number) => {
                 let computed = &self.exprs[number as usize];
+                let vector = computed.vector.as_ref();
+                if let Some(truth) = vector.and_then(|vector| vector.eval_row(cells.columns, cells.row)) {
+                    return truth.is_true();
+                }
                 truth_of(&computed.expr, *cells, computed.semantics).is_true()
             }
         }

@@ -28,6 +28,9 @@ use words::WordIndex;
 /// Distinct sets of looks for which there is a table of its own.
 const SIGNATURES_MAX: usize = 24;
 
+/// Alternatives with a weak index up to which they are scanned.
+const WEAK_SCANS_MAX: usize = 256;
+
 /// Routes that no index serves: each test is evaluated for all rows once, however many of them share it.
 #[derive(Debug)]
 struct Scan {
@@ -73,11 +76,20 @@ pub(super) struct IndexBuilder {
     suffixes: BTreeMap<Look, Vec<(Box<str>, Target)>>,
     words: BTreeMap<Look, Vec<(Box<str>, Target)>>,
     topics: BTreeMap<ColumnId, TopicIndex>,
+    /// Alternatives whose best index finds about half of all events.
+    weak: Vec<(u32, EndpointId, Alternative, Semantics)>,
 }
 
 impl IndexBuilder {
     /// Adds an alternative of a route.
     pub fn add(&mut self, route: u32, endpoint: EndpointId, alternative: Alternative, semantics: Semantics) {
+        match alternative.is_weak() {
+            true => self.weak.push((route, endpoint, alternative, semantics)),
+            false => self.insert(route, endpoint, alternative, semantics),
+        }
+    }
+
+    fn insert(&mut self, route: u32, endpoint: EndpointId, alternative: Alternative, semantics: Semantics) {
         let Alternative { access, tests } = alternative;
         if access == Access::Scan {
             let all = &mut self.index.tests;
@@ -121,6 +133,12 @@ impl IndexBuilder {
     }
 
     pub fn build(mut self) -> Index {
+        // A few are cheaper as a scan; for many the index is better than nothing.
+        let scan = self.weak.len() <= WEAK_SCANS_MAX;
+        for (route, endpoint, alternative, semantics) in std::mem::take(&mut self.weak) {
+            let alternative = if scan { alternative.as_scan() } else { alternative };
+            self.insert(route, endpoint, alternative, semantics);
+        }
         self.index.equality = equality(self.equal, &mut self.index.tests);
         self.index.ranges = self.ranges.into_iter().map(|(look, list)| (look, RangeIndex::new(list))).collect();
         self.index.prefixes =

@@ -4,14 +4,16 @@
 //! it is true or false, which is what the interpreter's *undefined* does. Where a cell that is no number could still compare (a
 //! text with a text, null in some dialects), the row is an **exception**: the interpreter answers for it.
 
-use crate::filter::Function;
 use crate::filter::plan::{Arithmetic, Comparison, Expr, ExprKind, Literal, Reference, Semantics, Type};
+use crate::filter::{Function, Truth};
 use crate::parse::{ColumnId, Columns, Tag};
 
 /// A condition that is computed by vectors.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
     Compare(Comparison, Number, Number, Exceptions),
+    /// The cell is true; it is false; otherwise undefined.
+    Is(ColumnId),
     And(Vec<Condition>),
     Or(Vec<Condition>),
     Not(Box<Condition>),
@@ -54,6 +56,7 @@ pub(super) fn compile(expr: &Expr, semantics: Semantics) -> Option<Condition> {
     match &expr.kind {
         // What is null for sure has rules of its own.
         _ if expr.ty == Type::Null => None,
+        ExprKind::Reference(Reference::Column(column)) => Some(Condition::Is(*column)),
         ExprKind::And(parts) => all(parts).map(Condition::And),
         ExprKind::Or(parts) => all(parts).map(Condition::Or),
         ExprKind::Not(inner) => compile(inner, semantics).map(|inner| Condition::Not(Box::new(inner))),
@@ -110,6 +113,11 @@ impl Condition {
                 };
                 Answer { yes, no, exceptions }
             }
+            Self::Is(column) => {
+                let tags: &[Tag; 64] = columns.tags(*column)[word * 64..].first_chunk().expect("whole words");
+                let tagged = |tag: Tag| pack(&tags.map(|found| u8::from(found == tag)));
+                Answer { yes: tagged(Tag::True), no: tagged(Tag::False), exceptions: 0 }
+            }
             Self::And(parts) => parts.iter().fold(Answer { yes: !0, ..Answer::default() }, |all, part| {
                 let part = part.eval(columns, word);
                 Answer { yes: all.yes & part.yes, no: all.no | part.no, exceptions: all.exceptions | part.exceptions }
@@ -126,7 +134,67 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The same for one row: true, false or undefined, or nothing where the interpreter has to be asked.
+    pub fn eval_row(&self, columns: &Columns, row: usize) -> Option<Truth> {
+        match self {
+            Self::Compare(op, left, right, exceptions) => {
+                let (a, b) = (left.eval_row(columns, row), right.eval_row(columns, row));
+                let ask = match exceptions {
+                    Exceptions::None => false,
+                    Exceptions::NeitherIsNumber => a.is_nan() && b.is_nan(),
+                    Exceptions::SomeIsNoNumber => a.is_nan() || b.is_nan(),
+                };
+                let order = a.partial_cmp(&b);
+                let truth = order.map(|order| match op {
+                    Comparison::Less => order.is_lt(),
+                    Comparison::LessEqual => order.is_le(),
+                    Comparison::Greater => order.is_gt(),
+                    Comparison::GreaterEqual => order.is_ge(),
+                    Comparison::Equal => order.is_eq(),
+                    Comparison::NotEqual => order.is_ne(),
+                });
+                (!ask).then(|| truth.into())
+            }
+            Self::Is(column) => Some(match columns.cell(*column, row).0 {
+                Tag::True => Truth::True,
+                Tag::False => Truth::False,
+                _ => Truth::Undefined,
+            }),
+            Self::And(parts) => {
+                parts.iter().try_fold(Truth::True, |all, part| Some(all.and(part.eval_row(columns, row)?)))
+            }
+            Self::Or(parts) => {
+                parts.iter().try_fold(Truth::False, |any, part| Some(any.or(part.eval_row(columns, row)?)))
+            }
+            Self::Not(inner) => Some(inner.eval_row(columns, row)?.negated_if(true)),
+        }
+    }
+}
+
 impl Number {
+    fn eval_row(&self, columns: &Columns, row: usize) -> f64 {
+        match self {
+            Self::Constant(value) => *value,
+            Self::Column(column) => match columns.cell(*column, row) {
+                (Tag::Number, value) => f64::from_bits(value),
+                _ => f64::NAN,
+            },
+            Self::Arithmetic(op, left, right) => {
+                let (a, b) = (left.eval_row(columns, row), right.eval_row(columns, row));
+                match op {
+                    Arithmetic::Add => a + b,
+                    Arithmetic::Subtract => a - b,
+                    Arithmetic::Multiply => a * b,
+                    Arithmetic::Divide => a / b,
+                    Arithmetic::Remainder => remainder(a, b),
+                }
+            }
+            Self::Negate(inner) => -inner.eval_row(columns, row),
+            Self::Call(function, inner) => call(*function, inner.eval_row(columns, row)),
+        }
+    }
+
     fn eval(&self, columns: &Columns, word: usize) -> Lanes {
         match self {
             Self::Constant(value) => [*value; 64],
@@ -156,13 +224,21 @@ impl Number {
                 let lanes = inner.eval(columns, word);
                 match function {
                     Function::Abs => lanes.map(f64::abs),
-                    Function::Square => lanes.map(|value| value * value),
-                    Function::Ceiling => lanes.map(f64::ceil),
-                    Function::Floor => lanes.map(f64::floor),
-                    _ => lanes.map(f64::sqrt),
+                    function => lanes.map(|value| call(*function, value)),
                 }
             }
         }
+    }
+}
+
+#[inline]
+fn call(function: Function, value: f64) -> f64 {
+    match function {
+        Function::Abs => value.abs(),
+        Function::Square => value * value,
+        Function::Ceiling => value.ceil(),
+        Function::Floor => value.floor(),
+        _ => value.sqrt(),
     }
 }
 
