@@ -137,6 +137,11 @@ impl Extractor {
         self.work.json[row / 64] >> (row % 64) & 1 == 1
     }
 
+    /// The kernel it was made with.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
     /// What became of the rows so far.
     pub fn stats(&self) -> ExtractStats {
         ExtractStats { shapes_learnt: self.work.shapes.learnt(), ..self.work.stats }

@@ -3,7 +3,7 @@
 use super::EndpointId;
 use super::access::Test;
 use super::facts::CellFacts;
-use super::vector::{self, Condition};
+use super::vector::{self, Condition, Program};
 use crate::filter::plan::{Expr, Semantics};
 use crate::filter::truth_of;
 use crate::parse::{ColumnId, Columns, Tag};
@@ -39,7 +39,7 @@ pub(super) struct Tests {
 struct Computed {
     expr: Expr,
     semantics: Semantics,
-    vector: Option<Condition>,
+    vector: Option<(Condition, Option<Program>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,7 +87,10 @@ impl Tests {
             return *number;
         }
         let number = self.exprs.len() as u32;
-        let vector = vector::compile(expr, semantics);
+        let vector = vector::compile(expr, semantics).map(|condition| {
+            let program = Program::new(&condition);
+            (condition, program)
+        });
         self.exprs.push(Computed { expr: expr.clone(), semantics, vector });
         self.by_text.insert(text, number);
         number
@@ -107,10 +110,10 @@ impl Tests {
     }
 
     /// How the test is computed for 64 rows at once, if it is.
-    pub fn vector(&self, test: Compiled) -> Option<&Condition> {
+    pub fn vector(&self, test: Compiled) -> Option<&Program> {
         match test {
             Compiled::Range(..) => None,
-            Compiled::Expr(number) => self.exprs[number as usize].vector.as_ref(),
+            Compiled::Expr(number) => self.exprs[number as usize].vector.as_ref()?.1.as_ref(),
         }
     }
 
@@ -122,7 +125,7 @@ impl Tests {
             Compiled::Expr(number) => {
                 let computed = &self.exprs[number as usize];
                 let vector = computed.vector.as_ref();
-                if let Some(truth) = vector.and_then(|vector| vector.eval_row(cells.columns, cells.row)) {
+                if let Some(truth) = vector.and_then(|(condition, _)| condition.eval_row(cells.columns, cells.row)) {
                     return truth.is_true();
                 }
                 truth_of(&computed.expr, *cells, computed.semantics).is_true()

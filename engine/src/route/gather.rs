@@ -84,6 +84,11 @@ impl Gather {
         }
     }
 
+    /// What it was made with.
+    pub fn kernel(&self) -> Kernel {
+        self.extractor.kernel()
+    }
+
     /// Counts of the extractor.
     pub fn stats(&self) -> ExtractStats {
         self.extractor.stats()

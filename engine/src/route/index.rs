@@ -3,6 +3,7 @@
 //! What always holds: for every row an index visits each target whose access path is true for the row, perhaps others too where
 //! the target's tests know better, and none twice for long; what is visited is checked and counted by the caller.
 
+mod dispatch;
 mod equality;
 mod prefix;
 mod range;
@@ -13,12 +14,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::EndpointId;
 use super::access::{Access, Alternative, Constant, Look, Test};
-use super::check::{Target, Tests};
+use super::check::{Compiled, Target, Tests};
 use super::facts::CellFacts;
 use super::hits::Hits;
+use super::vector::Stack;
 use crate::filter::fold_char;
 use crate::filter::plan::{Comparison, Expr, ExprKind, Literal, Reference, Semantics, Type};
-use crate::parse::{ColumnId, Columns, Element, Span, Tag, elements};
+use crate::parse::{ColumnId, Columns, Element, Kernel, Span, Tag, elements};
 use equality::{EqualityBuilder, EqualityIndex};
 use prefix::PrefixIndex;
 use range::RangeIndex;
@@ -228,13 +230,15 @@ pub(super) struct Rows<'r> {
 pub(super) struct Scratch {
     text: String,
     equality: equality::Scratch,
-    bits: Vec<u64>,
-    tested: HashMap<(u32, u32), usize>,
+    /// One bit per row to match, and per row that is still in.
+    wanted: Vec<u64>,
+    alive: Vec<u64>,
+    stack: Stack,
 }
 
 impl Index {
     /// Visits everything.
-    pub fn run(&self, rows: &Rows<'_>, scratch: &mut Scratch, hits: &mut Hits<'_>) {
+    pub fn run(&self, kernel: Kernel, rows: &Rows<'_>, scratch: &mut Scratch, hits: &mut Hits<'_>) {
         for target in &self.always {
             rows.rows.iter().for_each(|row| hits.add(target, usize::from(*row)));
         }
@@ -262,7 +266,7 @@ impl Index {
                 index.visit(text, &mut |target| self.hit(rows, row, target, hits));
             });
         }
-        self.scan(rows, scratch, hits);
+        dispatch::scan(kernel, self, rows, scratch, hits);
     }
 
     #[inline(always)]
@@ -272,59 +276,70 @@ impl Index {
         }
     }
 
-    fn scan(&self, rows: &Rows<'_>, scratch: &mut Scratch, hits: &mut Hits<'_>) {
+    /// Everything that no index serves.
+    #[inline(always)]
+    pub(super) fn scan(&self, rows: &Rows<'_>, scratch: &mut Scratch, hits: &mut Hits<'_>) {
         let words = rows.cells.columns.rows().div_ceil(64);
-        scratch.tested.clear();
-        scratch.bits.clear();
-        let mut alive = vec![0u64; 0];
+        let Scratch { wanted, alive, stack, .. } = scratch;
+        wanted.clear();
+        wanted.resize(words, 0);
+        rows.rows.iter().for_each(|row| wanted[usize::from(*row) / 64] |= 1 << (row % 64));
         for scan in &self.scans {
             if !hits.wants(&scan.target) {
                 continue;
             }
-            let start = *scratch.tested.entry(scan.tests).or_insert_with(|| {
-                alive.clear();
-                alive.resize(words, 0);
-                rows.rows.iter().for_each(|row| alive[usize::from(*row) / 64] |= 1 << (row % 64));
-                for test in self.tests.slice(scan.tests) {
-                    self.test(*test, rows, &mut alive);
-                }
-                scratch.bits.extend_from_slice(&alive);
-                scratch.bits.len() - words
-            });
-            hits.add_all(&scan.target, &scratch.bits[start..start + words]);
+            alive.clear();
+            alive.extend_from_slice(wanted);
+            for test in self.tests.slice(scan.tests) {
+                self.test(*test, rows, alive, stack);
+            }
+            hits.add_all(&scan.target, alive);
         }
     }
 
+    /// There is something to scan.
+    pub(super) fn has_scans(&self) -> bool {
+        !self.scans.is_empty()
+    }
+
     /// Takes the rows out for which the test is not true.
-    fn test(&self, test: super::check::Compiled, rows: &Rows<'_>, alive: &mut [u64]) {
-        match test {
-            super::check::Compiled::Range(column, low, high) => {
-                let (tags, values) = (rows.cells.columns.tags(column), rows.cells.columns.values(column));
+    #[inline(always)]
+    fn test(&self, test: Compiled, rows: &Rows<'_>, alive: &mut [u64], stack: &mut Stack) {
+        let columns = rows.cells.columns;
+        match (test, self.tests.vector(test)) {
+            (Compiled::Range(column, low, high), _) => {
+                let (tags, values) = (columns.tags(column), columns.values(column));
                 for (word, alive) in alive.iter_mut().enumerate() {
                     let tags: &[Tag; 64] = tags[word * 64..].first_chunk().expect("whole words");
                     let values: &[u64; 64] = values[word * 64..].first_chunk().expect("whole words");
                     *alive &= range::in_range(tags, values, low, high);
                 }
             }
-            test => {
-                let vector = self.tests.vector(test);
+            (test, Some(program)) => {
+                for (word, alive) in alive.iter_mut().enumerate().filter(|(_, alive)| **alive != 0) {
+                    let answer = program.run(columns, word, stack);
+                    let asked = self.ask(test, rows, word, *alive & answer.exceptions);
+                    *alive &= (answer.yes & !answer.exceptions) | asked;
+                }
+            }
+            (test, None) => {
                 for (word, alive) in alive.iter_mut().enumerate() {
-                    let mut left = *alive;
-                    if let Some(vector) = vector.filter(|_| left != 0) {
-                        let answer = vector.eval(rows.cells.columns, word);
-                        *alive &= answer.yes | answer.exceptions;
-                        left &= answer.exceptions;
-                    }
-                    while left != 0 {
-                        let row = word * 64 + left.trailing_zeros() as usize;
-                        if !self.tests.is_true(test, &CellFacts { row, ..rows.cells }) {
-                            *alive &= !(1 << (row % 64));
-                        }
-                        left &= left - 1;
-                    }
+                    *alive = self.ask(test, rows, word, *alive);
                 }
             }
         }
+    }
+
+    /// Of the rows of a word those for which the test is true, one by one.
+    #[inline(never)]
+    fn ask(&self, test: Compiled, rows: &Rows<'_>, word: usize, mut left: u64) -> u64 {
+        let mut yes = 0;
+        while left != 0 {
+            let row = word * 64 + left.trailing_zeros() as usize;
+            yes |= u64::from(self.tests.is_true(test, &CellFacts { row, ..rows.cells })) << (row % 64);
+            left &= left - 1;
+        }
+        yes
     }
 
     /// Work that every event costs whatever it holds, in units of about one comparison.

@@ -77,7 +77,7 @@ impl Matcher {
         for (layer, removed) in &table.layers {
             if let Some(index) = layer.index(source) {
                 let mut hits = Hits { set: hits, only, removed };
-                index.run(&index::Rows { rows, cells }, scratch, &mut hits);
+                index.run(gather.kernel(), &index::Rows { rows, cells }, scratch, &mut hits);
             }
         }
     }

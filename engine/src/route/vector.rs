@@ -50,6 +50,123 @@ pub(super) struct Answer {
 
 type Lanes = [f64; 64];
 
+/// A condition as a list of steps on two stacks, one of numbers and one of answers: without recursion, so that it can be
+/// compiled for the vectors of the machine.
+#[derive(Clone, Debug)]
+pub(super) struct Program(Box<[Op]>);
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Column(ColumnId),
+    Constant(f64),
+    Arithmetic(Arithmetic),
+    Negate,
+    Call(Function),
+    Compare(Comparison, Exceptions),
+    Is(ColumnId),
+    /// Of the two topmost answers.
+    And,
+    Or,
+    Not,
+}
+
+/// Numbers and answers that a program may have on its stacks.
+const STACK: usize = 16;
+
+/// Memory of running programs.
+#[derive(Debug)]
+pub(super) struct Stack {
+    numbers: Box<[Lanes; STACK]>,
+    answers: [Answer; STACK],
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self { numbers: Box::new([[0.0; 64]; STACK]), answers: [Answer::default(); STACK] }
+    }
+}
+
+impl Program {
+    /// The steps of a condition; `None` if they need too large a stack.
+    pub fn new(condition: &Condition) -> Option<Self> {
+        let mut ops = Vec::new();
+        condition.steps(&mut ops);
+        let (mut numbers, mut answers) = (0usize, 0usize);
+        for op in &ops {
+            match op {
+                Op::Column(_) | Op::Constant(_) => numbers += 1,
+                Op::Arithmetic(_) => numbers -= 1,
+                Op::Compare(..) => {
+                    numbers -= 2;
+                    answers += 1;
+                }
+                Op::Is(_) => answers += 1,
+                Op::And | Op::Or => answers -= 1,
+                Op::Negate | Op::Call(_) | Op::Not => {}
+            }
+            if numbers > STACK || answers > STACK {
+                return None;
+            }
+        }
+        Some(Self(ops.into()))
+    }
+
+    /// The answer for the rows of one word.
+    #[inline(always)]
+    pub fn run(&self, columns: &Columns, word: usize, stack: &mut Stack) -> Answer {
+        let Stack { numbers, answers } = stack;
+        let (mut top, mut answer) = (0, 0);
+        for op in &self.0 {
+            match op {
+                Op::Constant(value) => {
+                    numbers[top] = [*value; 64];
+                    top += 1;
+                }
+                Op::Column(column) => {
+                    load(columns, *column, word, &mut numbers[top]);
+                    top += 1;
+                }
+                Op::Arithmetic(op) => {
+                    top -= 1;
+                    let (below, above) = numbers.split_at_mut(top);
+                    arithmetic(*op, &mut below[top - 1], &above[0]);
+                }
+                Op::Negate => numbers[top - 1].iter_mut().for_each(|value| *value = -*value),
+                Op::Call(Function::Abs) => numbers[top - 1].iter_mut().for_each(|value| *value = value.abs()),
+                Op::Call(function) => numbers[top - 1].iter_mut().for_each(|value| *value = call(*function, *value)),
+                Op::Compare(op, exceptions) => {
+                    top -= 2;
+                    answers[answer] = compare(*op, *exceptions, &numbers[top], &numbers[top + 1]);
+                    answer += 1;
+                }
+                Op::Is(column) => {
+                    let tags: &[Tag; 64] = columns.tags(*column)[word * 64..].first_chunk().expect("whole words");
+                    let tagged = |tag: Tag| pack(&tags.map(|found| u8::from(found == tag)));
+                    answers[answer] = Answer { yes: tagged(Tag::True), no: tagged(Tag::False), exceptions: 0 };
+                    answer += 1;
+                }
+                Op::And => {
+                    answer -= 1;
+                    let (a, b) = (answers[answer - 1], answers[answer]);
+                    let exceptions = a.exceptions | b.exceptions;
+                    answers[answer - 1] = Answer { yes: a.yes & b.yes, no: a.no | b.no, exceptions };
+                }
+                Op::Or => {
+                    answer -= 1;
+                    let (a, b) = (answers[answer - 1], answers[answer]);
+                    let exceptions = a.exceptions | b.exceptions;
+                    answers[answer - 1] = Answer { yes: a.yes | b.yes, no: a.no & b.no, exceptions };
+                }
+                Op::Not => {
+                    let Answer { yes, no, exceptions } = answers[answer - 1];
+                    answers[answer - 1] = Answer { yes: no, no: yes, exceptions };
+                }
+            }
+        }
+        answers[0]
+    }
+}
+
 /// `expr` as vectors, if all of it can be.
 pub(super) fn compile(expr: &Expr, semantics: Semantics) -> Option<Condition> {
     let all = |parts: &[Expr]| parts.iter().map(|part| compile(part, semantics)).collect::<Option<Vec<_>>>();
@@ -100,42 +217,30 @@ fn number(expr: &Expr) -> Option<Number> {
 }
 
 impl Condition {
-    /// The answer for the rows of one word.
-    pub fn eval(&self, columns: &Columns, word: usize) -> Answer {
+    fn steps(&self, out: &mut Vec<Op>) {
         match self {
             Self::Compare(op, left, right, exceptions) => {
-                let (a, b) = (left.eval(columns, word), right.eval(columns, word));
-                let (yes, no) = compare(*op, &a, &b);
-                let exceptions = match exceptions {
-                    Exceptions::None => 0,
-                    Exceptions::NeitherIsNumber => nan(&a) & nan(&b),
-                    Exceptions::SomeIsNoNumber => nan(&a) | nan(&b),
-                };
-                Answer { yes, no, exceptions }
+                left.steps(out);
+                right.steps(out);
+                out.push(Op::Compare(*op, *exceptions));
             }
-            Self::Is(column) => {
-                let tags: &[Tag; 64] = columns.tags(*column)[word * 64..].first_chunk().expect("whole words");
-                let tagged = |tag: Tag| pack(&tags.map(|found| u8::from(found == tag)));
-                Answer { yes: tagged(Tag::True), no: tagged(Tag::False), exceptions: 0 }
+            Self::Is(column) => out.push(Op::Is(*column)),
+            Self::And(parts) | Self::Or(parts) => {
+                for (at, part) in parts.iter().enumerate() {
+                    part.steps(out);
+                    if at > 0 {
+                        out.push(if matches!(self, Self::And(_)) { Op::And } else { Op::Or });
+                    }
+                }
             }
-            Self::And(parts) => parts.iter().fold(Answer { yes: !0, ..Answer::default() }, |all, part| {
-                let part = part.eval(columns, word);
-                Answer { yes: all.yes & part.yes, no: all.no | part.no, exceptions: all.exceptions | part.exceptions }
-            }),
-            Self::Or(parts) => parts.iter().fold(Answer { no: !0, ..Answer::default() }, |any, part| {
-                let part = part.eval(columns, word);
-                Answer { yes: any.yes | part.yes, no: any.no & part.no, exceptions: any.exceptions | part.exceptions }
-            }),
             Self::Not(inner) => {
-                let inner = inner.eval(columns, word);
-                Answer { yes: inner.no, no: inner.yes, exceptions: inner.exceptions }
+                inner.steps(out);
+                out.push(Op::Not);
             }
         }
     }
-}
 
-impl Condition {
-    /// The same for one row: true, false or undefined, or nothing where the interpreter has to be asked.
+    /// For one row: true, false or undefined, or nothing where the interpreter has to be asked.
     pub fn eval_row(&self, columns: &Columns, row: usize) -> Option<Truth> {
         match self {
             Self::Compare(op, left, right, exceptions) => {
@@ -173,6 +278,26 @@ impl Condition {
 }
 
 impl Number {
+    fn steps(&self, out: &mut Vec<Op>) {
+        match self {
+            Self::Column(column) => out.push(Op::Column(*column)),
+            Self::Constant(value) => out.push(Op::Constant(*value)),
+            Self::Arithmetic(op, left, right) => {
+                left.steps(out);
+                right.steps(out);
+                out.push(Op::Arithmetic(*op));
+            }
+            Self::Negate(inner) => {
+                inner.steps(out);
+                out.push(Op::Negate);
+            }
+            Self::Call(function, inner) => {
+                inner.steps(out);
+                out.push(Op::Call(*function));
+            }
+        }
+    }
+
     fn eval_row(&self, columns: &Columns, row: usize) -> f64 {
         match self {
             Self::Constant(value) => *value,
@@ -194,40 +319,27 @@ impl Number {
             Self::Call(function, inner) => call(*function, inner.eval_row(columns, row)),
         }
     }
+}
 
-    fn eval(&self, columns: &Columns, word: usize) -> Lanes {
-        match self {
-            Self::Constant(value) => [*value; 64],
-            Self::Column(column) => {
-                let tags: &[Tag; 64] = columns.tags(*column)[word * 64..].first_chunk().expect("whole words");
-                let values: &[u64; 64] = columns.values(*column)[word * 64..].first_chunk().expect("whole words");
-                let mut lanes = [0.0; 64];
-                for (lane, (tag, value)) in lanes.iter_mut().zip(tags.iter().zip(values)) {
-                    *lane = if *tag == Tag::Number { f64::from_bits(*value) } else { f64::NAN };
-                }
-                lanes
-            }
-            Self::Arithmetic(op, left, right) => {
-                let (mut a, b) = (left.eval(columns, word), right.eval(columns, word));
-                let pairs = a.iter_mut().zip(&b);
-                match op {
-                    Arithmetic::Add => pairs.for_each(|(a, b)| *a += b),
-                    Arithmetic::Subtract => pairs.for_each(|(a, b)| *a -= b),
-                    Arithmetic::Multiply => pairs.for_each(|(a, b)| *a *= b),
-                    Arithmetic::Divide => pairs.for_each(|(a, b)| *a /= b),
-                    Arithmetic::Remainder => pairs.for_each(|(a, b)| *a = remainder(*a, *b)),
-                }
-                a
-            }
-            Self::Negate(inner) => inner.eval(columns, word).map(|value| -value),
-            Self::Call(function, inner) => {
-                let lanes = inner.eval(columns, word);
-                match function {
-                    Function::Abs => lanes.map(f64::abs),
-                    function => lanes.map(|value| call(*function, value)),
-                }
-            }
-        }
+/// The numbers of a column; NaN where it has none.
+#[inline(always)]
+fn load(columns: &Columns, column: ColumnId, word: usize, lanes: &mut Lanes) {
+    let tags: &[Tag; 64] = columns.tags(column)[word * 64..].first_chunk().expect("whole words");
+    let values: &[u64; 64] = columns.values(column)[word * 64..].first_chunk().expect("whole words");
+    for (lane, (tag, value)) in lanes.iter_mut().zip(tags.iter().zip(values)) {
+        *lane = if *tag == Tag::Number { f64::from_bits(*value) } else { f64::NAN };
+    }
+}
+
+#[inline(always)]
+fn arithmetic(op: Arithmetic, a: &mut Lanes, b: &Lanes) {
+    let pairs = a.iter_mut().zip(b);
+    match op {
+        Arithmetic::Add => pairs.for_each(|(a, b)| *a += b),
+        Arithmetic::Subtract => pairs.for_each(|(a, b)| *a -= b),
+        Arithmetic::Multiply => pairs.for_each(|(a, b)| *a *= b),
+        Arithmetic::Divide => pairs.for_each(|(a, b)| *a /= b),
+        Arithmetic::Remainder => pairs.for_each(|(a, b)| *a = remainder(*a, *b)),
     }
 }
 
@@ -252,20 +364,23 @@ fn remainder(a: f64, b: f64) -> f64 {
     if is_whole && whole_b != 0 && whole_a > 0 { (whole_a % whole_b) as f64 } else { a % b }
 }
 
-fn nan(lanes: &Lanes) -> u64 {
-    bits(lanes, lanes, |a, _| a.is_nan())
-}
-
-fn compare(op: Comparison, a: &Lanes, b: &Lanes) -> (u64, u64) {
+#[inline(always)]
+fn compare(op: Comparison, exceptions: Exceptions, a: &Lanes, b: &Lanes) -> Answer {
     // The other way round is written out, because neither holds for NaN.
-    match op {
+    let (yes, no) = match op {
         Comparison::Less => (bits(a, b, |a, b| a < b), bits(a, b, |a, b| a >= b)),
         Comparison::LessEqual => (bits(a, b, |a, b| a <= b), bits(a, b, |a, b| a > b)),
         Comparison::Greater => (bits(a, b, |a, b| a > b), bits(a, b, |a, b| a <= b)),
         Comparison::GreaterEqual => (bits(a, b, |a, b| a >= b), bits(a, b, |a, b| a < b)),
         Comparison::Equal => (bits(a, b, |a, b| a == b), bits(a, b, |a, b| (a < b) | (a > b))),
         Comparison::NotEqual => (bits(a, b, |a, b| (a < b) | (a > b)), bits(a, b, |a, b| a == b)),
-    }
+    };
+    let exceptions = match exceptions {
+        Exceptions::None => 0,
+        Exceptions::NeitherIsNumber => bits(a, b, |a, b| a.is_nan() & b.is_nan()),
+        Exceptions::SomeIsNoNumber => bits(a, b, |a, b| a.is_nan() | b.is_nan()),
+    };
+    Answer { yes, no, exceptions }
 }
 
 #[inline(always)]

@@ -65,7 +65,7 @@ impl RangeIndex {
 }
 
 /// Which of 64 cells are numbers in a range.
-#[inline]
+#[inline(always)]
 pub(super) fn in_range(tags: &[Tag; 64], values: &[u64; 64], low: f64, high: f64) -> u64 {
     let mut inside = [0u8; 64];
     for (inside, (tag, value)) in inside.iter_mut().zip(tags.iter().zip(values)) {
