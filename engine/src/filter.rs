@@ -239,7 +239,29 @@ fn compile_root(text: &str, dialect: Dialect, options: &CompileOptions, problems
         let message = format!("the filter has {nodes} parts, more than the {most} that are allowed");
         problems.push(Diagnostic::error(0..text.len(), message).help("split it into several routes to one endpoint"));
     }
+    let (cost, most) = (root.cost(), limits::FILTER_COST_MAX);
+    if cost > most {
+        let dearest = dearest(&root);
+        let message = format!("the filter may cost {cost} units for one event, more than the {most} that are allowed");
+        let problem =
+            Diagnostic::error(dearest.span.clone(), message).label(format!("this part costs {}", dearest.cost()));
+        problems.push(problem.help("shorten it, or split the filter into several routes to one endpoint"));
+    }
     root
+}
+
+/// The smallest part that holds most of the cost.
+fn dearest(expr: &Expr) -> &Expr {
+    let mut best: Option<&Expr> = None;
+    expr.each_child(&mut |child| {
+        if best.is_none_or(|best| child.cost() > best.cost()) {
+            best = Some(child);
+        }
+    });
+    match best {
+        Some(child) if child.cost() > expr.cost() / 2 => dearest(child),
+        _ => expr,
+    }
 }
 
 /// The dialects that are written as conditions.

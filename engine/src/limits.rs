@@ -35,6 +35,10 @@ pub const FILTER_DEPTH_MAX: usize = 64;
 /// Most nodes of one compiled filter.
 pub const FILTER_NODES_MAX: usize = 4096;
 
+/// Most work of one evaluation of a filter, in units of about one comparison (about 2 ns): a filter that an event can make cost
+/// more than some 20 µs is refused when it is made.
+pub const FILTER_COST_MAX: u32 = 10_000;
+
 /// Most routes of a table.
 pub const ROUTES_MAX: usize = 1 << 20;
 /// Most work that conditions without an index may cost every event, in units of about one comparison (about 2 ns): at the bound

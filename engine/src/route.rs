@@ -12,6 +12,7 @@
 mod access;
 mod check;
 mod columns;
+mod describe;
 mod facts;
 mod gather;
 mod hits;
@@ -26,6 +27,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use describe::{Path, paths};
 pub use matcher::Matcher;
 
 pub use crate::event::Source;

@@ -1,6 +1,7 @@
 //! `anabranch explain`: what a filter answers for one event, and why. Reads the filter and the event, touches nothing else.
 
 mod event;
+mod routes;
 mod tree;
 
 #[cfg(test)]
@@ -20,9 +21,19 @@ use crate::render;
 /// Show what a filter answers for one event, with the value of every part of it and the reason.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The filter, for example "temp > 30 AND status = 'ok'"; in dialect eventgrid JSON, in dialect mqtt topic filters.
-    #[arg(long, short, value_name = "FILTER")]
-    pub filter: String,
+    /// The filter, for example "temp > 30 AND status = 'ok'".
+    #[arg(long, short, value_name = "FILTER", required_unless_present = "routes", conflicts_with = "routes")]
+    pub filter: Option<String>,
+    /// Instead of one filter: a configuration, of which all routes are tried. Shows which match, what rejected the others, and
+    /// how each of them is found.
+    #[arg(long, value_name = "CONFIG")]
+    pub routes: Option<std::path::PathBuf>,
+    /// Of the configuration's routes only this one, with the value of every part of its filter.
+    #[arg(long, value_name = "NAME", requires = "routes")]
+    pub route: Option<String>,
+    /// Show every route that does not match, not only the first 20.
+    #[arg(long, requires = "routes")]
+    pub all: bool,
     /// Language of the filter: anabranch, iothub, digitaltwins, eventgrid or mqtt.
     #[arg(long, short, value_name = "NAME", default_value = "anabranch", value_parser = dialect)]
     pub dialect: Dialect,
@@ -58,9 +69,11 @@ pub fn run(args: ExplainArgs) -> ExitCode {
     let out_color = color(std::io::stdout().is_terminal());
     let error_color = color(std::io::stderr().is_terminal());
     let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64);
-    let answer = read(&args.event)
-        .map_err(|reason| format!("error: {reason}\n"))
-        .and_then(|bytes| explain(&args, &bytes, timestamp_ms, out_color, error_color));
+    let answer =
+        read(&args.event).map_err(|reason| format!("error: {reason}\n")).and_then(|bytes| match &args.routes {
+            Some(path) => routes::explain(&args, path, &bytes, timestamp_ms, out_color),
+            None => explain(&args, &bytes, timestamp_ms, out_color, error_color),
+        });
     match answer {
         Ok(Answer { text, warnings }) => {
             eprint!("{warnings}");
@@ -105,9 +118,9 @@ fn explain(
     error_color: bool,
 ) -> Result<Answer, String> {
     let options = CompileOptions { source: args.source, azure_date_quirk: args.azure_date_quirk };
-    let draw = |problems: &[filter::Diagnostic]| render::diagnostics("filter", &args.filter, problems, error_color);
-    let (filter, warnings) =
-        Filter::compile(&args.filter, args.dialect, &options).map_err(|problems| draw(&problems))?;
+    let asked = args.filter.as_deref().unwrap_or_default();
+    let draw = |problems: &[filter::Diagnostic]| render::diagnostics("filter", asked, problems, error_color);
+    let (filter, warnings) = Filter::compile(asked, args.dialect, &options).map_err(|problems| draw(&problems))?;
     let read = event::read(bytes, &args.property, &args.system, timestamp_ms)
         .map_err(|reason| format!("error: {reason}\n"))?;
     let event = Event::new(&read.batch, 0);
@@ -140,6 +153,6 @@ fn explain(
         text.push_str(&format!("note: {note}\n"));
     }
     text.push('\n');
-    text.push_str(&tree::draw(&args.filter, &filter.trace(&event, body), out_color));
+    text.push_str(&tree::draw(asked, &filter.trace(&event, body), out_color));
     Ok(Answer { text, warnings: draw(&warnings) })
 }

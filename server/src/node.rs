@@ -135,7 +135,9 @@ impl RunningNode {
         self.config.same_until_restart(&config).map_err(|what| ReloadError::NeedsRestart { what })?;
         let (ids, slots) = self.number_endpoints(&config)?;
         // Built before anything changes: a table that cannot be is found here.
-        let table = Arc::new(tables::build(&config, self.table_version + 1, &ids, slots)?);
+        let running_table = self.shared.switchboard.table().load_full();
+        let running = (&self.config, &*running_table);
+        let table = Arc::new(tables::next(running, &config, self.table_version + 1, &ids, slots)?);
         let running = self.shared.endpoints();
         let wanted: HashMap<&str, &EndpointKind> =
             config.endpoints.iter().map(|endpoint| (endpoint.name.as_str(), &endpoint.kind)).collect();

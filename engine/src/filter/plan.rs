@@ -196,6 +196,28 @@ pub enum Reference {
     Column(u32),
 }
 
+/// As it is written in the default dialect, quotes around odd names left out.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(name) => f.write_str(name),
+            Self::Property(name) => write!(f, "$property.{name}"),
+            Self::System(System::Known(known)) => write!(f, "${}", known.keyword),
+            Self::System(System::Header(header)) => write!(f, "${header}"),
+            Self::SystemOrProperty { property, .. } => f.write_str(property),
+            Self::Body(path) => {
+                f.write_str("$body")?;
+                path.iter().try_for_each(|step| match step {
+                    Step::Member(name) => write!(f, ".{name}"),
+                    Step::Element(index) => write!(f, "[{index}]"),
+                })
+            }
+            Self::NoBody => f.write_str("$body"),
+            Self::Column(column) => write!(f, "$column{column}"),
+        }
+    }
+}
+
 /// A system property: one that is known, or one that is stored under `iothub-` and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum System {

@@ -110,6 +110,14 @@ impl ColumnSet {
         self.stamp
     }
 
+    /// What a column holds, as it is written in filters.
+    pub fn name(&self, column: ColumnId) -> String {
+        match &self.keys[column as usize] {
+            Key::Header(reference) => reference.to_string(),
+            Key::Body(path, _) => Reference::Body(path.clone()).to_string(),
+        }
+    }
+
     /// Number of columns.
     pub fn len(&self) -> usize {
         self.keys.len()

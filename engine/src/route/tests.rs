@@ -178,3 +178,17 @@ fn scans_have_a_bound_and_the_error_names_the_route() {
     assert!(matches!(&error, TableError::ScansTooCostly { route, .. } if route == "s1999"), "{error}");
     assert!(error.to_string().contains("add an equality"), "{error}");
 }
+
+#[test]
+fn a_path_says_how_a_filter_is_found() {
+    let found = |text: &str| {
+        let (filter, _) = Filter::compile(text, Dialect::Anabranch, &CompileOptions::default()).expect("valid");
+        paths(&filter).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(found("device_id = 'a' AND temp > 30"), ["equality on $body.device_id, 1 check (cost 1)"]);
+    assert_eq!(found("a = 1 OR subject LIKE 'x%'"), ["equality on $body.a", "prefix on subject"]);
+    assert_eq!(found("NOT (a = 1)").len(), 1);
+    assert!(found("NOT (a = 1)")[0].starts_with("scan, 1 check"));
+    assert_eq!(found("true"), ["always"]);
+    assert!(found("false").is_empty());
+}

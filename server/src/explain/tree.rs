@@ -68,7 +68,7 @@ fn is_literal(text: &str, trace: &Trace) -> bool {
 }
 
 /// One line of bounded length.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS_MAX + 1).collect();
     match line.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &line[..at]),

@@ -1,13 +1,13 @@
 //! From the checked configuration to the engine's route table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use engine::filter::{CompileOptions, Filter};
 use engine::lane::Enrichment;
 use engine::route::{EndpointId, Route, RouteTable};
 
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, RouteSettings};
 
 /// Why a table cannot be built from a configuration that was checked before. The check reports the same with more words.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,59 @@ pub enum TableError {
     Table(#[from] engine::route::TableError),
 }
 
+/// Routes that may change at once without the whole table being built anew.
+const CHANGED_MAX: usize = 256;
+
+/// The table for `config`, from the one that is in force for `running`: where only some routes differ it costs what they cost,
+/// however many there are.
+pub fn next(
+    running: (&NodeConfig, &RouteTable),
+    config: &NodeConfig,
+    version: u64,
+    ids: &HashMap<String, EndpointId>,
+    slots: usize,
+) -> Result<RouteTable, TableError> {
+    let (before, table) = running;
+    let same_around = before.fallback == config.fallback
+        && before.enrichments == config.enrichments
+        && before.node.name == config.node.name
+        && table.endpoints() == slots;
+    if same_around && !table.wants_rebuild() {
+        let was: HashMap<&str, &RouteSettings> =
+            before.routes.iter().map(|route| (route.name.as_str(), route)).collect();
+        let is: HashSet<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+        let changed: Vec<&RouteSettings> =
+            config.routes.iter().filter(|route| was.get(route.name.as_str()) != Some(route)).collect();
+        let gone: Vec<&str> = was.keys().copied().filter(|name| !is.contains(name)).collect();
+        if changed.len() + gone.len() <= CHANGED_MAX {
+            let added = changed.into_iter().map(|route| compile(route, ids)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(table.change(version, added, &gone)?);
+        }
+    }
+    build(config, version, ids, slots)
+}
+
+fn find(ids: &HashMap<String, EndpointId>, by: &str, endpoint: &str) -> Result<EndpointId, TableError> {
+    let unknown = || TableError::UnknownEndpoint { by: by.to_owned(), endpoint: endpoint.to_owned() };
+    ids.get(endpoint).copied().ok_or_else(unknown)
+}
+
+fn compile(route: &RouteSettings, ids: &HashMap<String, EndpointId>) -> Result<Route, TableError> {
+    let options = CompileOptions { source: route.source, ..CompileOptions::default() };
+    let (filter, _warnings) =
+        Filter::compile(&route.filter, route.dialect, &options).map_err(|problems| TableError::Filter {
+            route: route.name.clone(),
+            message: problems.first().map(|problem| problem.message.clone()).unwrap_or_default(),
+        })?;
+    Ok(Route {
+        name: route.name.clone(),
+        source: route.source,
+        filter,
+        endpoint: find(ids, &route.name, &route.endpoint)?,
+        enabled: route.enabled,
+    })
+}
+
 /// Compiles the routes of `config`. `ids` has the number of every configured endpoint; `slots` is one more than the highest.
 pub fn build(
     config: &NodeConfig,
@@ -40,27 +93,8 @@ pub fn build(
     ids: &HashMap<String, EndpointId>,
     slots: usize,
 ) -> Result<RouteTable, TableError> {
-    let find = |by: &str, endpoint: &str| {
-        ids.get(endpoint)
-            .copied()
-            .ok_or_else(|| TableError::UnknownEndpoint { by: by.to_owned(), endpoint: endpoint.to_owned() })
-    };
-    let mut routes = Vec::with_capacity(config.routes.len());
-    for route in &config.routes {
-        let options = CompileOptions { source: route.source, ..CompileOptions::default() };
-        let (filter, _warnings) =
-            Filter::compile(&route.filter, route.dialect, &options).map_err(|problems| TableError::Filter {
-                route: route.name.clone(),
-                message: problems.first().map(|problem| problem.message.clone()).unwrap_or_default(),
-            })?;
-        routes.push(Route {
-            name: route.name.clone(),
-            source: route.source,
-            filter,
-            endpoint: find(&route.name, &route.endpoint)?,
-            enabled: route.enabled,
-        });
-    }
+    let find = |by: &str, endpoint: &str| find(ids, by, endpoint);
+    let routes = config.routes.iter().map(|route| compile(route, ids)).collect::<Result<Vec<_>, _>>()?;
     let fallback = match &config.fallback {
         Some(fallback) if fallback.enabled => Some(find("fallback", &fallback.endpoint)?),
         _ => None,

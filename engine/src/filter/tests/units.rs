@@ -112,3 +112,14 @@ fn cost_follows_the_work() {
     assert!(cost("a = 1") < cost("a.b.c = 1"));
     assert!(cost("a LIKE 'x%'") < cost("a LIKE '%x_x_x_x%'"));
 }
+
+#[test]
+fn a_filter_that_costs_too_much_names_its_part_and_the_way_out() {
+    let wild = "_".repeat(1000);
+    let text = format!("a = 1 AND (b LIKE '{wild}' OR c LIKE '{wild}' OR d LIKE '{wild}')");
+    let problems = Filter::compile(&text, Dialect::Anabranch, &CompileOptions::default()).expect_err("too dear");
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.message.contains("more than the 10000"), "{}", problem.message);
+    assert!(text[problem.span.clone()].starts_with("b LIKE"), "{}", &text[problem.span.clone()]);
+    assert!(problem.help.as_ref().is_some_and(|help| help.contains("split the filter")));
+}
