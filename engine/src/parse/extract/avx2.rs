@@ -66,11 +66,11 @@ impl scan::Blocks for Avx2 {
                 let close = _mm256_cmpeq_epi8(_mm256_or_si256(v, case), of(b'}'));
                 _mm256_or_si256(close, _mm256_cmpeq_epi8(v, of(b',')))
             };
-            // Each kind of space is looked up by its low four bits.
+            // Each kind of space is looked up by its low four bits; no byte is looked up as -1, because those above 127 give 0.
             #[rustfmt::skip]
             let spaces = _mm256_setr_epi8(
-                32, 1, 1, 1, 1, 1, 1, 1, 1, 9, 10, 1, 1, 13, 1, 1,
-                32, 1, 1, 1, 1, 1, 1, 1, 1, 9, 10, 1, 1, 13, 1, 1,
+                32, -1, -1, -1, -1, -1, -1, -1, -1, 9, 10, -1, -1, 13, -1, -1,
+                32, -1, -1, -1, -1, -1, -1, -1, -1, 9, 10, -1, -1, 13, -1, -1,
             );
             let space = |v: __m256i| _mm256_cmpeq_epi8(_mm256_shuffle_epi8(spaces, v), v);
             let bad = |v: __m256i| {
