@@ -114,7 +114,14 @@ impl Gather {
         self.not_iothub.clear();
         self.rewritten.clear();
         let reads_body = !set.fields().is_empty();
+        let plain = set.special().is_empty();
         for (index, row) in batch.rows().iter().enumerate() {
+            if plain && row.header_count == 0 {
+                // Nothing is said about it: a device message, and JSON if it is.
+                self.sources.push(Source::DeviceMessages);
+                self.bodies.push(Span { start: row.value.start, len: row.value.len });
+                continue;
+            }
             let event = Event::new(batch, index);
             let mut decided = Decided { readable: true, readable_iothub: true, ..Decided::default() };
             if row.header_count > 0 {

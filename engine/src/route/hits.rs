@@ -32,8 +32,9 @@ impl HitSet {
         self.rows = rows;
     }
 
+    /// The endpoint gets the row.
     #[inline(always)]
-    fn add(&mut self, endpoint: EndpointId, row: usize) {
+    pub fn add(&mut self, endpoint: EndpointId, row: usize) {
         let at = usize::from(endpoint);
         if !self.is_touched[at] {
             self.is_touched[at] = true;
@@ -51,11 +52,6 @@ impl HitSet {
     /// Endpoints that were hit.
     pub fn endpoints(&self) -> &[EndpointId] {
         &self.touched
-    }
-
-    /// Adds a row without a route: what matched nothing.
-    pub fn add_unmatched(&mut self, endpoint: EndpointId, row: usize) {
-        self.add(endpoint, row);
     }
 
     /// How many rows an endpoint gets.
@@ -94,6 +90,12 @@ pub(super) struct Hits<'h> {
 }
 
 impl Hits<'_> {
+    /// Every target's hits count.
+    #[inline(always)]
+    pub fn takes_all(&self) -> bool {
+        self.only.is_none() && self.removed.is_empty()
+    }
+
     /// The target's hits count.
     #[inline(always)]
     pub fn wants(&self, target: &Target) -> bool {

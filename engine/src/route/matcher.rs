@@ -91,7 +91,7 @@ impl Matcher {
             while left != 0 {
                 let row = word * 64 + left.trailing_zeros() as usize;
                 match table.fallback.filter(|_| self.gather.sources[row] == Source::DeviceMessages) {
-                    Some(endpoint) => self.hits.add_unmatched(endpoint, row),
+                    Some(endpoint) => self.hits.add(endpoint, row),
                     None => self.orphaned += 1,
                 }
                 left &= left - 1;

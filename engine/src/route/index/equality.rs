@@ -6,6 +6,7 @@
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
+use super::super::EndpointId;
 use super::super::access::{Constant, Look};
 use super::super::check::{Target, Tests};
 use super::super::facts::CellFacts;
@@ -95,6 +96,8 @@ enum Place {
 pub(super) struct Scratch {
     probes: Vec<Probe>,
     keys: Vec<u8>,
+    /// What matched: row and endpoint.
+    matched: Vec<(u32, EndpointId)>,
 }
 
 /// A table that is being built.
@@ -189,7 +192,7 @@ impl EqualityIndex {
             return false;
         }
         if key.len() <= INLINE {
-            return entry.inline[..key.len()] == *key;
+            return u128::from_le_bytes(entry.inline) == padded(key);
         }
         self.keys[entry.key_at as usize..][..key.len()] == *key
     }
@@ -242,7 +245,7 @@ impl EqualityIndex {
 
     /// Visits the targets of all rows; what is true is counted.
     pub fn run(&self, rows: &Rows<'_>, tests: &Tests, scratch: &mut super::Scratch, hits: &mut Hits<'_>) {
-        let super::Scratch { text, equality: Scratch { probes, keys }, .. } = scratch;
+        let super::Scratch { text, equality: Scratch { probes, keys, matched }, .. } = scratch;
         probes.clear();
         keys.clear();
         match &self.looks[..] {
@@ -266,8 +269,11 @@ impl EqualityIndex {
                 slot = (slot + 1) & mask;
             }
         }
-        // Third pass.
+        // Third pass. What one target says is written down first and counted afterwards, so that nothing has to be guessed.
         let CellFacts { columns, bytes, .. } = rows.cells;
+        let plain = hits.takes_all();
+        matched.resize(found + 1, (0, 0));
+        let mut count = 0;
         for probe in &probes[..found] {
             let key = match probe.place {
                 Place::Batch => probe.key.of(bytes),
@@ -276,8 +282,16 @@ impl EqualityIndex {
             };
             if let Some(entry) = self.find(probe, key, mask) {
                 let cells = CellFacts { row: probe.row as usize, ..rows.cells };
-                self.visit(entry, &cells, tests, hits);
+                if plain && entry.more == NONE {
+                    matched[count] = (probe.row, entry.target.endpoint);
+                    count += usize::from(entry.target.is_true(tests, &cells));
+                } else {
+                    self.visit(entry, &cells, tests, hits);
+                }
             }
+        }
+        for (row, endpoint) in &matched[..count] {
+            hits.set.add(*endpoint, *row as usize);
         }
     }
 
@@ -410,6 +424,20 @@ impl EqualityIndex {
             + self.more.capacity() * size_of::<More>()
             + self.nested.iter().map(nested).sum::<usize>()
             + self.keys.capacity()
+    }
+}
+
+/// Up to sixteen bytes as a number, the first one lowest.
+#[inline(always)]
+fn padded(key: &[u8]) -> u128 {
+    let word = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]));
+    match key.len() {
+        len @ 8..=16 => {
+            // Two words that may share bytes.
+            let (low, high) = (word(key), word(&key[len - 8..]));
+            u128::from(low) | u128::from(high) << (8 * (len - 8))
+        }
+        _ => key.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)),
     }
 }
 
