@@ -141,6 +141,20 @@ impl Columns {
         self.values[at] = value;
     }
 
+    /// Sets the tag of a cell; the number of the cell, for its value.
+    #[inline]
+    pub(super) fn set_tag(&mut self, column: ColumnId, row: usize, tag: Tag) -> u32 {
+        let at = column as usize * self.stride + row;
+        self.tags[at] = tag;
+        at as u32
+    }
+
+    /// Sets the value of a cell by its number.
+    #[inline]
+    pub(super) fn set_value(&mut self, cell: u32, value: u64) {
+        self.values[cell as usize] = value;
+    }
+
     /// Text that does not lie in the batch.
     #[inline]
     pub fn own_text(&self) -> &[u8] {

@@ -16,6 +16,8 @@ mod avx2;
 mod avx512;
 mod block;
 mod dispatch;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod numbers;
 mod portable;
 mod scalars;
 mod scan;
@@ -62,6 +64,14 @@ pub struct ExtractStats {
     pub shapes_learnt: u64,
 }
 
+/// A number that stands at `start..end` of the batch and belongs into a cell.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    start: u32,
+    end: u32,
+    cell: u32,
+}
+
 /// Fills columns. One per thread; nothing is shared.
 #[derive(Debug)]
 pub struct Extractor {
@@ -80,6 +90,8 @@ struct Work {
     /// One bit per row: its body is JSON.
     json: Vec<u64>,
     learnt: Vec<(ColumnId, Found)>,
+    /// Numbers of the fast path that are not converted yet.
+    pending: Vec<Pending>,
     /// Rows left to be walked without a look at their shape.
     pinned_rows: u32,
     may_pin: bool,
@@ -102,6 +114,7 @@ impl Extractor {
             fast: Vec::new(),
             json: Vec::new(),
             learnt: Vec::new(),
+            pending: Vec::new(),
             pinned_rows: 0,
             may_pin: true,
             window_rows: 0,
@@ -209,6 +222,7 @@ impl Work {
             row += 1;
         }
         self.stats.bodies += count as u64;
+        self.pending.clear();
         for (row, found, from, to) in &scanned[..count] {
             let done = found.as_ref().is_some_and(|found| {
                 let done = self.shape_row::<M>(fields, bytes, bodies[*row], *row, found, columns, last);
@@ -222,6 +236,7 @@ impl Work {
                 self.walk(fields, bytes, bodies[*row], *row, columns);
             }
         }
+        M::numbers(bytes, &self.pending, columns);
         row
     }
 
@@ -259,7 +274,7 @@ impl Work {
         *last = Some(id);
         self.stats.shape_hits += 1;
         self.json[row / 64] |= 1 << (row % 64);
-        self.shapes.get(id).bind::<M>(&split, bytes, span.start as usize, row, columns);
+        self.shapes.get(id).bind(&split, bytes, span.start as usize, row, columns, &mut self.pending);
         true
     }
 
@@ -432,13 +447,13 @@ impl Sink for Places<'_> {
     }
 }
 
-/// The value of a scalar on the fast path. Its grammar is checked later; until then any bytes give some value.
+/// What a scalar on the fast path is. Its grammar is checked later; until then any bytes are something.
 #[inline(always)]
-fn scalar<M: Machine>(bytes: &[u8], start: usize, end: usize) -> (Tag, u64) {
-    match bytes[start] {
-        b't' => (Tag::True, 0),
-        b'f' => (Tag::False, 0),
-        b'n' => (Tag::Null, 0),
-        _ => (Tag::Number, M::number(bytes, start, end).to_bits()),
+fn scalar(first: u8) -> Tag {
+    match first {
+        b't' => Tag::True,
+        b'f' => Tag::False,
+        b'n' => Tag::Null,
+        _ => Tag::Number,
     }
 }

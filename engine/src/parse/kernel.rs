@@ -7,7 +7,7 @@ pub enum Kernel {
     Portable,
     /// x86-64 with AVX2 and carry-less multiplication.
     Avx2,
-    /// x86-64 with AVX-512 (BW, VL, VBMI, VBMI2) and carry-less multiplication.
+    /// x86-64 with AVX-512 (BW, DQ, VL, VBMI, VBMI2) and carry-less multiplication.
     Avx512,
 }
 
@@ -40,6 +40,7 @@ impl Kernel {
                 Self::Avx2.is_available()
                     && has!("avx512f")
                     && has!("avx512bw")
+                    && has!("avx512dq")
                     && has!("avx512vl")
                     && has!("avx512vbmi")
                     && has!("avx512vbmi2")

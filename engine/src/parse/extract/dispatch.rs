@@ -4,9 +4,9 @@
 use super::super::number;
 use super::portable::Portable;
 use super::scan::{Scalars, Scan, Scanned};
-use super::{Columns, Fields, Kernel, Span, Work, scalars, scan};
+use super::{Columns, Fields, Kernel, Pending, Span, Work, scalars, scan};
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-use super::{avx2::Avx2, avx512, avx512::Avx512, sse};
+use super::{avx2::Avx2, avx512, avx512::Avx512, numbers, sse};
 
 /// A kernel as the extractor uses it.
 pub(super) trait Machine {
@@ -14,8 +14,8 @@ pub(super) trait Machine {
     fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scalars: &mut Scalars) -> Option<Scanned>;
     /// See [`scalars::check`].
     fn scalars(scalars: &mut Scalars, from: usize, to: usize) -> bool;
-    /// See [`number::value`]; the token is checked elsewhere.
-    fn number(bytes: &[u8], start: usize, end: usize) -> f64;
+    /// Converts numbers, as [`number::value`] does, and puts them into their cells; the tokens are checked elsewhere.
+    fn numbers(bytes: &[u8], pending: &[Pending], columns: &mut Columns);
     /// So many bytes from there on will be read soon, if they are there.
     fn prefetch(bytes: &[u8], from: usize, len: usize);
 }
@@ -29,8 +29,11 @@ impl Machine for Portable {
         scalars::check::<Self>(scalars, from, to)
     }
 
-    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
-        number::value(bytes, start, end)
+    fn numbers(bytes: &[u8], pending: &[Pending], columns: &mut Columns) {
+        for pending in pending {
+            let value = number::value(bytes, pending.start as usize, pending.end as usize);
+            columns.set_value(pending.cell, value.to_bits());
+        }
     }
 
     fn prefetch(_: &[u8], _: usize, _: usize) {}
@@ -49,8 +52,11 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
-    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
-        sse::value(bytes, start, end)
+    fn numbers(bytes: &[u8], pending: &[Pending], columns: &mut Columns) {
+        for pending in pending {
+            let value = sse::value(bytes, pending.start as usize, pending.end as usize);
+            columns.set_value(pending.cell, value.to_bits());
+        }
     }
 
     #[inline(always)]
@@ -72,8 +78,8 @@ impl Machine for Avx512 {
     }
 
     #[inline(always)]
-    fn number(bytes: &[u8], start: usize, end: usize) -> f64 {
-        sse::value(bytes, start, end)
+    fn numbers(bytes: &[u8], pending: &[Pending], columns: &mut Columns) {
+        numbers::convert(bytes, pending, columns);
     }
 
     #[inline(always)]
@@ -129,7 +135,7 @@ unsafe fn avx2_run(work: &mut Work, fields: &Fields, bytes: &[u8], bodies: &[Spa
 /// # Safety
 /// [`Kernel::Avx512`] is available.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")]
 unsafe fn avx512_run(work: &mut Work, fields: &Fields, bytes: &[u8], bodies: &[Span], columns: &mut Columns) {
     work.run::<Avx512>(fields, bytes, bodies, columns);
 }

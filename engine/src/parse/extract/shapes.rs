@@ -6,9 +6,8 @@
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
-use super::dispatch::Machine;
 use super::scan::Split;
-use super::{ColumnId, Columns, Found, Span, Tag, What, scalar};
+use super::{ColumnId, Columns, Found, Pending, Span, Tag, What, scalar};
 
 /// Most shapes of one extractor.
 const SHAPES_MAX: usize = 4096;
@@ -84,18 +83,29 @@ impl Shape {
         self.holes as usize == split.holes() && *self.skeleton == *split.skeleton
     }
 
-    /// Fills the cells of `row` from the event that was scanned.
+    /// Fills the cells of `row` from the event that was scanned; numbers are left to be converted.
     #[inline(always)]
-    pub fn bind<M: Machine>(&self, split: &Split<'_>, bytes: &[u8], origin: usize, row: usize, columns: &mut Columns) {
+    pub fn bind(
+        &self,
+        split: &Split<'_>,
+        bytes: &[u8],
+        origin: usize,
+        row: usize,
+        columns: &mut Columns,
+        pending: &mut Vec<Pending>,
+    ) {
         for binding in &self.bindings {
             let (start, end) = split.hole(usize::from(binding.hole));
-            let (start, end) = (origin + start, origin + end);
-            let (tag, value) = if binding.is_text {
-                (Tag::Text, Span { start: start as u32 + 1, len: (end - start) as u32 - 1 }.pack())
-            } else {
-                scalar::<M>(bytes, start, end)
-            };
-            columns.set(binding.column, row, tag, value);
+            let (start, end) = ((origin + start) as u32, (origin + end) as u32);
+            if binding.is_text {
+                columns.set(binding.column, row, Tag::Text, Span { start: start + 1, len: end - start - 1 }.pack());
+                continue;
+            }
+            let tag = scalar(bytes[start as usize]);
+            let cell = columns.set_tag(binding.column, row, tag);
+            if tag == Tag::Number {
+                pending.push(Pending { start, end, cell });
+            }
         }
         for (column, tag, value) in &self.fixed {
             columns.set(*column, row, *tag, *value);

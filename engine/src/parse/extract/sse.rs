@@ -13,7 +13,7 @@ use super::super::number;
 use super::Aligned;
 
 /// Row `k` moves the bytes before place `k` up by one, over the point that stands there; the last row changes nothing.
-static SQUEEZE: Aligned<[[u8; 16]; 17]> = Aligned({
+pub(super) static SQUEEZE: Aligned<[[u8; 16]; 17]> = Aligned({
     let mut rows = [[0; 16]; 17];
     let mut point = 0;
     while point <= 16 {
@@ -34,7 +34,7 @@ static SQUEEZE: Aligned<[[u8; 16]; 17]> = Aligned({
 });
 
 /// What to divide by if the point stands at place `k`.
-static DIVISORS: [f64; 17] = {
+pub(super) static DIVISORS: [f64; 17] = {
     let mut divisors = [1.0; 17];
     let mut point = 0;
     while point < 16 {
