@@ -7,7 +7,7 @@ use std::sync::Arc;
 use connectors::intake::Intake;
 use connectors::parquet::{Learner, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
-use engine::event::Event;
+use engine::event::{Event, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
 use engine::mesh::AckLevel;
 use engine::parse::Parser;
@@ -25,14 +25,35 @@ fn bodies() -> Vec<String> {
         .collect()
 }
 
+/// Two shapes, and now and then one that has to be walked.
+fn varied_bodies() -> Vec<String> {
+    (0..EVENTS)
+        .map(|n| {
+            let temp = n % 60;
+            let (more, status) = match n % 16 {
+                0 => ("\"more\":[1,2],", "o\\u006b"),
+                1 => ("\"more\":null,", "ok"),
+                _ => ("", "ok"),
+            };
+            format!(
+                "{{{more}\"device_id\":\"dev-{:05}\",\"temp\":{temp}.5,\"status\":\"{status}\",\"loc\":{{\"lat\":50.{n}}},\"n\":{n}}}",
+                n % 500
+            )
+        })
+        .collect()
+}
+
 fn batches(bodies: &[String]) -> Vec<Batch> {
     let mut builder = BatchBuilder::new(0);
     let mut batches = Vec::new();
+    let mut headers = HeaderWriter::default();
+    put_property(&mut headers, "level", Some(b"high"));
+    put_attribute(&mut headers, "subject", "plant/7/temp");
     for body in bodies {
         if builder.is_full() {
             batches.extend(builder.seal());
         }
-        builder.push(Some(b"dev"), body.as_bytes(), &HeaderWriter::default(), 0).expect("fits");
+        builder.push(Some(b"dev"), body.as_bytes(), &headers, 0).expect("fits");
     }
     batches.extend(builder.seal());
     batches
@@ -44,23 +65,31 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 #[test]
 fn matching_allocates_nothing() {
+    // Every way to a route: equality of one and of several, lists, ranges, beginnings, ends, words, topics, scans.
     let filters = [
-        "temp > 30",
-        "status = 'ok' AND temp < 10",
-        "device_id LIKE 'dev-00%'",
-        "loc.lat BETWEEN 50 AND 51",
-        "n IN (1, 2, 3)",
+        (Dialect::Anabranch, "temp > 30"),
+        (Dialect::Anabranch, "status = 'ok' AND temp < 10"),
+        (Dialect::Anabranch, "device_id = 'dev-0001' AND status = 'ok' AND n = 3"),
+        (Dialect::Anabranch, "device_id LIKE 'dev-00%'"),
+        (Dialect::Anabranch, "ends_with(device_id, '7') OR contains(device_id, '-01')"),
+        (Dialect::Anabranch, "loc.lat BETWEEN 50 AND 51"),
+        (Dialect::Anabranch, "n IN (1, 2, 3) AND NOT (status = 'ok')"),
+        (Dialect::Anabranch, "temp * 2 - n > 40 AND status != 'ok'"),
+        (Dialect::Anabranch, "length(device_id) > 3 AND $property.level IS NULL"),
+        (Dialect::IotHub, "$body.temp > 20 AND level = 'high'"),
+        (Dialect::EventGrid, r#"[{"operatorType":"StringIn","key":"data.status","values":["OK"]}]"#),
+        (Dialect::Mqtt, "plant/+/temp"),
     ];
-    let route = |(n, text): (usize, &&str)| Route {
+    let route = |(n, (dialect, text)): (usize, &(Dialect, &str))| Route {
         name: format!("r{n}"),
         source: Source::DeviceMessages,
-        filter: Filter::compile(text, Dialect::Anabranch, &CompileOptions::default()).expect("valid").0,
+        filter: Filter::compile(text, *dialect, &CompileOptions::default()).expect("valid").0,
         endpoint: (n % 2) as u16,
         enabled: true,
     };
     let routes: Vec<Route> = filters.iter().enumerate().map(route).collect();
     let table = RouteTable::new(1, &routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid");
-    let batches = batches(&bodies());
+    let batches = batches(&varied_bodies());
     let mut matcher = Matcher::default();
     let mut run = || batches.iter().map(|batch| matcher.run(&table, batch, None)).count();
     run();

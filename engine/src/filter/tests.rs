@@ -41,7 +41,7 @@ fn corpus() -> Corpus {
 }
 
 /// Calls `visit` for every group of the corpus with its event and its filters that should answer, and whether with true.
-pub(crate) fn each_group(visit: &mut dyn FnMut(&crate::batch::Batch, Vec<(Filter, bool)>)) {
+pub(crate) fn each_group(mut visit: impl FnMut(&crate::batch::Batch, Vec<(Filter, bool)>)) {
     let corpus = corpus();
     for group in &corpus.groups {
         let dialect = Dialect::by_name(&group.dialect).expect("a dialect");

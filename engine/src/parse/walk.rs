@@ -429,7 +429,8 @@ fn special(word: u64) -> u64 {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero = |x: u64| x.wrapping_sub(ONES) & !x;
     let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(word ^ ONES * u64::from(b'"')) | zero(word ^ ONES * u64::from(b'\\')) | control) & HIGH
+    let is = |byte: u8| zero(word ^ (ONES * u64::from(byte)));
+    (is(b'"') | is(b'\\') | control) & HIGH
 }
 
 /// Appends `text` without its escapes.

@@ -97,7 +97,7 @@ impl Alternative {
     }
 
     /// The same without an index.
-    pub fn as_scan(mut self) -> Self {
+    pub fn into_scan(mut self) -> Self {
         if let Access::Ranges(look, ranges) = std::mem::replace(&mut self.access, Access::Scan) {
             self.tests.splice(0..0, ranges.into_iter().map(|(low, high)| Test::Range(look.column, low, high)));
         }

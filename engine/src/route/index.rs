@@ -138,7 +138,7 @@ impl IndexBuilder {
         // A few are cheaper as a scan; for many the index is better than nothing.
         let scan = self.weak.len() <= WEAK_SCANS_MAX;
         for (route, endpoint, alternative, semantics) in std::mem::take(&mut self.weak) {
-            let alternative = if scan { alternative.as_scan() } else { alternative };
+            let alternative = if scan { alternative.into_scan() } else { alternative };
             self.insert(route, endpoint, alternative, semantics);
         }
         self.index.equality = equality(self.equal, &mut self.index.tests);

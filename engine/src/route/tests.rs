@@ -108,7 +108,7 @@ fn a_table_that_names_what_is_not_there_is_refused() {
 #[test]
 fn the_corpus_routes_as_the_interpreter_answers() {
     let mut matcher = Matcher::default();
-    crate::filter::tests::each_group(&mut |batch, filters| {
+    crate::filter::tests::each_group(|batch, filters| {
         let routes: Vec<Route> = filters
             .iter()
             .enumerate()

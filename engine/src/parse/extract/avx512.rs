@@ -65,7 +65,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scala
             block(bytes, valid, blocks.len() as i16 * 64, &mut carry, &mut at, &places);
         }
     }
-    if at.flag != 0 || carry.is_open() || (at.edges - out.edges_len) % 2 != 0 {
+    if at.flag != 0 || carry.is_open() || !(at.edges - out.edges_len).is_multiple_of(2) {
         return None;
     }
     scalars.len = at.scalars;

@@ -189,7 +189,7 @@ pub(super) fn scan<B: Blocks>(
         edges = places(found.edges, at, &mut out.edges, edges);
         at += 64;
     }
-    if flag != 0 || carry.is_open() || (edges - first) % 2 != 0 {
+    if flag != 0 || carry.is_open() || !(edges - first).is_multiple_of(2) {
         return None;
     }
     let skeletons_len = pieces(bytes, start, len, out, edges, scalars);

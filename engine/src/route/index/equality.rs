@@ -361,10 +361,10 @@ impl EqualityIndex {
                 }
                 Tag::Undefined | Tag::Missing | Tag::Null | Tag::NullText | Tag::Object => {}
                 _ => {
-                    let mut element = |constant: (u32, &[u8])| {
-                        let span = Span { start: keys.len() as u32, len: constant.1.len() as u32 };
-                        keys.extend_from_slice(constant.1);
-                        push(row, constant.0, span, Place::Keys, constant.1);
+                    let mut element = |kind: u32, key: &[u8]| {
+                        let span = Span { start: keys.len() as u32, len: key.len() as u32 };
+                        keys.extend_from_slice(key);
+                        push(row, kind, span, Place::Keys, key);
                     };
                     each_key(columns, bytes, look, tag, value, room, &mut element);
                 }
@@ -461,25 +461,25 @@ fn each_key(
     tag: Tag,
     value: u64,
     room: &mut String,
-    visit: &mut dyn FnMut((u32, &[u8])),
+    visit: &mut dyn FnMut(u32, &[u8]),
 ) {
     match tag {
-        Tag::Number => visit((NUMBER, &number_key(value))),
-        Tag::False => visit((FALSE, &[])),
-        Tag::True => visit((TRUE, &[])),
+        Tag::Number => visit(NUMBER, &number_key(value)),
+        Tag::False => visit(FALSE, &[]),
+        Tag::True => visit(TRUE, &[]),
         Tag::Text | Tag::OwnText => {
             let text = columns.text(tag, value, bytes).and_then(|text| std::str::from_utf8(text).ok());
             if let Some(text) = text {
-                visit((TEXT, folded(text, look, room).as_bytes()));
+                visit(TEXT, folded(text, look, room).as_bytes());
             }
         }
         _ if !look.arrays => {}
         tag => {
             let Some(array) = array(columns, bytes, tag, value) else { return };
             elements(array, &mut |element| match element {
-                Element::Text(text) => visit((TEXT, folded(&text, look, room).as_bytes())),
-                Element::Number(number) => visit((NUMBER, &number_key(number.to_bits()))),
-                Element::Bool(truth) => visit((if truth { TRUE } else { FALSE }, &[])),
+                Element::Text(text) => visit(TEXT, folded(&text, look, room).as_bytes()),
+                Element::Number(number) => visit(NUMBER, &number_key(number.to_bits())),
+                Element::Bool(truth) => visit(if truth { TRUE } else { FALSE }, &[]),
                 Element::Null | Element::Array(_) | Element::Object(_) => {}
             });
         }
