@@ -92,6 +92,9 @@ fn per_device(kind: PerDevice, count: u32, setting: &Setting) -> Result<Row, Box
     };
     let mut row = row(&name, &samples[0], peer, &events, setting);
     row.note = note;
+    if count == 1_000_000 {
+        row.note = format!("the table itself takes {:.0} bytes per route", ours.bytes_per_route());
+    }
     row.shape_hit_rate = ours.hit_rate();
     row.size = (kind == PerDevice::EqualityAndRange && count > 0).then_some(u64::from(count));
     Ok(row)

@@ -67,7 +67,11 @@ pub enum TableError {
     #[error("{0} routes are more than {max}", max = limits::ROUTES_MAX)]
     TooManyRoutes(usize),
     /// What no index serves is evaluated for every event, and that has a bound.
-    #[error("the conditions that no index can serve cost every event {cost} units, more than {max}; the last such route is '{route}': add an equality, a range, a prefix or a topic to its filter, or take it out", max = limits::SCAN_COST_MAX)]
+    #[error(
+        "the conditions that no index can serve cost every event {cost} units, more than {max}; the last such route is \
+         '{route}': add an equality, a range, a prefix or a topic to its filter, or take it out",
+        max = limits::SCAN_COST_MAX
+    )]
     ScansTooCostly {
         /// The last route of that kind.
         route: String,

@@ -47,7 +47,7 @@ const PREFETCH_BYTES: usize = 1024;
 /// Rows after which it is asked whether shapes pay for themselves.
 const WINDOW_ROWS: u32 = 512;
 /// Rows that are walked without a look at their shape after a window in which most shapes were unknown.
-const PINNED_ROWS: u32 = 4096;
+const PINNED_ROWS: u64 = 4096;
 
 /// What became of the rows, since the extractor was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ struct Work {
     /// Numbers of the fast path that are not converted yet.
     pending: Vec<Pending>,
     /// Rows left to be walked without a look at their shape.
-    pinned_rows: u32,
+    pinned_rows: u64,
     may_pin: bool,
     window_rows: u32,
     window_misses: u32,
@@ -115,7 +115,8 @@ impl Extractor {
             json: Vec::new(),
             learnt: Vec::new(),
             pending: Vec::new(),
-            pinned_rows: 0,
+            // Without vectors to find shapes with, walking is faster.
+            pinned_rows: if kernel == Kernel::Portable { u64::MAX } else { 0 },
             may_pin: true,
             window_rows: 0,
             window_misses: 0,
@@ -127,6 +128,7 @@ impl Extractor {
     /// Looks for shapes even where that does not pay. For tests and measurements, which want to see the shapes.
     pub fn always_look(mut self) -> Self {
         self.work.may_pin = false;
+        self.work.pinned_rows = 0;
         self
     }
 
@@ -242,7 +244,7 @@ impl Work {
 
     /// One row by its shape; false if that cannot be done.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "the inner loop of run_some, cut out to be read")]
     fn shape_row<M: Machine>(
         &mut self,
         fields: &Fields,

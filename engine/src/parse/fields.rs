@@ -27,8 +27,17 @@ pub struct Fields {
 struct TrieNode {
     columns: Vec<ColumnId>,
     members: Vec<(Box<str>, Node)>,
+    /// Of each member what tells most names apart: see [`outline`].
+    outlines: Vec<u32>,
     by_name: std::collections::HashMap<Box<str>, Node>,
     elements: Vec<(u32, Node)>,
+}
+
+/// Length, first and last byte of a name.
+#[inline]
+fn outline(name: &[u8]) -> u32 {
+    let byte = |byte: Option<&u8>| u32::from(byte.copied().unwrap_or(0));
+    (name.len() as u32) << 16 | byte(name.first()) << 8 | byte(name.last())
 }
 
 impl Fields {
@@ -81,6 +90,7 @@ impl Fields {
         match step {
             Step::Member(name) => {
                 node.members.push((name.clone(), new));
+                node.outlines.push(outline(name.as_bytes()));
                 if node.members.len() > LINEAR_MAX {
                     node.by_name = node.members.iter().cloned().collect();
                 }
@@ -100,8 +110,13 @@ impl Fields {
     pub(super) fn member(&self, at: Node, name: &[u8]) -> Node {
         let Some(node) = self.nodes.get(at as usize) else { return NOWHERE };
         if node.by_name.is_empty() {
-            let found = node.members.iter().find(|(found, _)| found.as_bytes() == name);
-            return found.map_or(NOWHERE, |(_, child)| *child);
+            let outline = outline(name);
+            for (at, known) in node.outlines.iter().enumerate() {
+                if *known == outline && node.members[at].0.as_bytes() == name {
+                    return node.members[at].1;
+                }
+            }
+            return NOWHERE;
         }
         std::str::from_utf8(name).ok().and_then(|name| node.by_name.get(name)).map_or(NOWHERE, |child| *child)
     }

@@ -156,7 +156,8 @@ impl<S: Sink> Walker<'_, S> {
 
     #[inline]
     fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+        // Most often there is none.
+        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
     }
@@ -462,7 +463,7 @@ fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// `\uXXXX`, or a pair of them for a character beyond the first plane: the character and the bytes that it took.
+/// `\u` with four digits, or a pair of them for a character beyond the first plane: the character and the bytes that it took.
 fn unicode(text: &[u8]) -> Result<(char, usize), Malformed> {
     let first = hex(text.get(2..6))?;
     if let Some(c) = char::from_u32(first) {

@@ -2,7 +2,7 @@
 //!
 //! What always holds: its functions are reached only through a caller that was compiled for AVX2 and found it available, so the
 //! instructions exist; every load is from an array of 64 bytes.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "vector instructions; each block says why it holds")]
 
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8,

@@ -4,7 +4,7 @@
 //! What always holds: its functions are reached only through a caller that was compiled for AVX-512 (F, BW, VL, VBMI, VBMI2) and
 //! found it available; loads are masked to the bytes of the event, so nothing is read behind it; stores are of whole registers
 //! into buffers that keep room for one behind what was written.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "vector instructions; each block says why it holds")]
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi16, _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask,

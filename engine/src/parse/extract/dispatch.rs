@@ -1,5 +1,5 @@
 //! From the chosen kernel to code that was compiled for it: once per batch.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "calls of code compiled for vectors; each block says why it holds")]
 
 use super::super::number;
 use super::portable::Portable;

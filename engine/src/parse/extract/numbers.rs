@@ -2,7 +2,7 @@
 //!
 //! What always holds: it is reached only through a caller that was compiled for AVX-512 (F, BW, DQ, VL) and found it available;
 //! loads are of sixteen bytes that lie in the bytes given; its results are those of [`sse::value`], its twin.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "vector instructions; each block says why it holds")]
 
 use std::arch::x86_64::{
     __m128i, __m512i, _CMP_NEQ_OQ, _mm_loadu_si128, _mm_setr_epi32, _mm256_cmp_pd_mask, _mm256_cvtepi64_pd,

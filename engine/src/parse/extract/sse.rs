@@ -1,7 +1,7 @@
 //! Numbers of up to sixteen bytes in one register of x86-64: the twin of [`number::value`] for the kernels that have SSE4.1.
 //!
 //! What always holds: it is reached only through a caller that was compiled for AVX2; the load lies inside the bytes given.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "vector instructions; each block says why it holds")]
 
 use std::arch::x86_64::{
     _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cvtsi128_si64, _mm_load_si128, _mm_loadu_si128, _mm_madd_epi16,

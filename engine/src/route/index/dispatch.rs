@@ -1,5 +1,5 @@
 //! Scans, compiled for the vectors of the machine: chosen once per batch.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "calls of code compiled for vectors; each block says why it holds")]
 
 use super::super::hits::Hits;
 use super::{Index, Rows, Scratch};
