@@ -10,6 +10,7 @@ mod fields;
 mod kernel;
 mod number;
 mod prefetch;
+mod sixteen;
 mod step;
 mod value;
 mod walk;

@@ -4,9 +4,9 @@
 //! True only, an endpoint gets one copy however many of its routes match, the order of routes means nothing, and what matched
 //! nothing goes to the fallback.
 //!
-//! How it is fast: each part of an event that some route wants becomes a **column** once per batch ([`columns`], [`gather`]). Each
-//! filter is split into alternatives with an **access path** ([`access`]), and the paths of all routes share indexes
-//! ([`index`]), so that a batch costs what it matches and not what there is. What no index serves is scanned, under a cap. What it
+//! How it is fast: each part of an event that some route wants becomes a **column** once per batch (`columns`, `gather`). Each
+//! filter is split into alternatives with an **access path** (`access`), and the paths of all routes share indexes
+//! (`index`), so that a batch costs what it matches and not what there is. What no index serves is scanned, under a cap. What it
 //! means is written in [`naive`], which tries one filter after the other by the interpreter and stays as the oracle.
 
 mod access;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, NOWHERE, Node};
-use super::{ColumnId, Element, number};
+use super::{ColumnId, Element, number, sixteen};
 use crate::limits;
 
 /// Takes what a walk finds.
@@ -337,6 +337,9 @@ impl<S: Sink> Walker<'_, S> {
         if self.peek() == b'-' {
             self.at += 1;
         }
+        if self.short_number() {
+            return Ok(false);
+        }
         match self.peek() {
             b'0' => self.at += 1,
             b'1'..=b'9' => self.digits(),
@@ -356,6 +359,30 @@ impl<S: Sink> Walker<'_, S> {
             doubtful = true;
         }
         Ok(doubtful)
+    }
+
+    /// A number without its sign that ends within sixteen bytes and has no exponent: false, and nothing done, if it is none.
+    #[inline]
+    fn short_number(&mut self) -> bool {
+        let Some(bytes) = self.json[self.at..].first_chunk::<16>() else { return false };
+        let digits = sixteen::digits(bytes);
+        let whole = digits.trailing_ones();
+        if whole == 0 || whole >= 15 || (bytes[0] == b'0' && whole > 1) {
+            return false;
+        }
+        let mut len = whole;
+        if bytes[whole as usize] == b'.' {
+            let fraction = (digits >> (whole + 1)).trailing_ones();
+            len += 1 + fraction;
+            if fraction == 0 {
+                return false;
+            }
+        }
+        if len >= 16 || matches!(bytes[len as usize], b'e' | b'E') {
+            return false;
+        }
+        self.at += len as usize;
+        true
     }
 
     #[inline]
@@ -379,15 +406,13 @@ impl<S: Sink> Walker<'_, S> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            // Eight bytes at a time to the first one that is a quote, a backslash or a control character.
-            while let Some(chunk) = self.json.get(at..at + 8) {
-                let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-                let special = special(word);
-                if special != 0 {
-                    at += special.trailing_zeros() as usize / 8;
+            while let Some(bytes) = self.json[at..].first_chunk() {
+                let specials = sixteen::specials(bytes);
+                if specials != 0 {
+                    at += specials.trailing_zeros() as usize;
                     break;
                 }
-                at += 8;
+                at += 16;
             }
             match self.json.get(at) {
                 None => return Err(Malformed),
@@ -397,7 +422,8 @@ impl<S: Sink> Walker<'_, S> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    at += 2;
+                    // What is escaped may lie behind the end.
+                    at = (at + 2).min(self.json.len());
                 }
                 Some(control) if *control < 0x20 => return Err(Malformed),
                 Some(_) => at += 1,
@@ -420,18 +446,6 @@ impl<S: Sink> Walker<'_, S> {
         unescape(&self.json[text.start..text.end], room)?;
         Ok(What::Rewritten { start, len: room.len() - start })
     }
-}
-
-/// High bits of the bytes that are a quote, a backslash or below a space. The lowest one set is right; those above a byte that
-/// is set may be set by its borrow.
-#[inline]
-fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let is = |byte: u8| zero(word ^ (ONES * u64::from(byte)));
-    (is(b'"') | is(b'\\') | control) & HIGH
 }
 
 /// Appends `text` without its escapes.

@@ -13,8 +13,8 @@ fn plainly(event: &str) -> (String, String, Vec<u16>) {
     let bytes = event.as_bytes();
     while at < bytes.len() {
         let rest = &event[at..];
-        if rest.starts_with('"') {
-            let end = at + 1 + rest[1..].find('"').expect("closed");
+        if let Some(inside) = rest.strip_prefix('"') {
+            let end = at + 1 + inside.find('"').expect("closed");
             skeleton.push_str(if behind_colon { "\"\"" } else { &event[at..=end] });
             if behind_colon {
                 edges.extend([at as u16, end as u16]);
@@ -112,7 +112,7 @@ fn scalars_are_right_exactly_if_the_grammar_says_so() {
 fn every_kernel_fills_the_same_cells() {
     let bodies: Vec<String> =
         (0..40).map(|n| format!("{{\"id\":\"d{n}\",\"t\":{}.{n},\"on\":{},\"l\":[{n}]}}", n * 7, n % 2 == 0)).collect();
-    let plain: Vec<String> = bodies.iter().map(|body| body.replace('[', "").replace(']', "")).collect();
+    let plain: Vec<String> = bodies.iter().map(|body| body.replace(['[', ']'], "")).collect();
     let mut fields = Fields::new(1);
     for (column, name) in ["id", "t", "on", "l"].into_iter().enumerate() {
         fields.add(&[Step::Member(name.into())], column as u32);
