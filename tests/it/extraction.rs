@@ -108,3 +108,45 @@ fn mutants_have_the_values_that_the_oracles_see() {
     }
     assert!(runner.accepted > 1000 && runner.refused > 1000);
 }
+
+/// A line of the corpus as bytes.
+fn unquote(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let (byte, len) = match rest.as_bytes()[at + 1] {
+            b'x' => (u8::from_str_radix(&rest[at + 2..at + 4], 16).expect("two digits"), 4),
+            b'n' => (b'\n', 2),
+            b't' => (b'\t', 2),
+            b'r' => (b'\r', 2),
+            b'\\' => (b'\\', 2),
+            other => panic!("\\{} in {line}", other as char),
+        };
+        bytes.push(byte);
+        rest = &rest[at + len..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+#[test]
+fn the_corpus_at_every_place_of_a_block_and_cut_at_every_byte() {
+    let corpus = include_str!("../corpus/json.txt");
+    let mut runner = JsonRunner::new(&PATHS);
+    let mut bodies = 0;
+    for line in corpus.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        bodies += 1;
+        let body = unquote(line);
+        runner.check(&[&body, &body, &body, &body]).unwrap();
+        let padded: Vec<Vec<u8>> = (0..64).map(|pad| [b" ".repeat(pad), body.clone()].concat()).collect();
+        for _ in 0..3 {
+            runner.check(&padded.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+        }
+        let cuts: Vec<&[u8]> = (0..=body.len()).map(|end| &body[..end]).collect();
+        for _ in 0..3 {
+            runner.check(&cuts).unwrap();
+        }
+    }
+    assert!(bodies > 100 && runner.accepted > 10_000 && runner.refused > 10_000);
+}
