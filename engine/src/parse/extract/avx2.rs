@@ -77,15 +77,10 @@ impl scan::Blocks for Avx2 {
                 let control = _mm256_cmpeq_epi8(_mm256_min_epu8(v, of(0x1f)), v);
                 _mm256_or_si256(control, _mm256_cmpeq_epi8(v, of(b'\\')))
             };
-            block::Masks {
-                quote: equal(halves, b'"'),
-                colon: equal(halves, b':'),
-                open: equal(halves, b'{'),
-                array: equal(halves, b'['),
-                end: each(&end),
-                space: each(&space),
-                bad: each(&bad),
-            }
+            let (quote, colon, array) = (equal(halves, b'"'), equal(halves, b':'), equal(halves, b'['));
+            let (end, space) = (each(&end), each(&space));
+            let other = !(quote | colon | array | end | space | equal(halves, b'{'));
+            block::Masks { quote, colon, array, end, space, bad: each(&bad), other }
         }
     }
 

@@ -36,8 +36,14 @@ pub(super) fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scala
     let event = &bytes[start..start + len];
     assert!(out.has_room(len) && scalars.bytes.len() >= scalars.len + len + 128);
     let mut carry = Carry::default();
-    let mut at =
-        Progress { kept: out.skeletons_len, edges: out.edges_len, scalars: scalars.len, flag: 0, non_ascii: 0 };
+    let mut at = Progress {
+        kept: out.skeletons_len,
+        edges: out.edges_len,
+        scalars: scalars.len,
+        flag: 0,
+        most: 0,
+        non_ascii: 0,
+    };
     let edges_max = out.edges_len + EDGES_MAX - 64;
     let places = Buffers {
         skeletons: out.skeletons.as_mut_ptr(),
@@ -65,7 +71,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scala
             block(bytes, valid, blocks.len() as i16 * 64, &mut carry, &mut at, &places);
         }
     }
-    if at.flag != 0 || carry.is_open() || !(at.edges - out.edges_len).is_multiple_of(2) {
+    if at.flag != 0 || at.most > BLOCK_EDGES_MAX || carry.is_open() || !(at.edges - out.edges_len).is_multiple_of(2) {
         return None;
     }
     scalars.len = at.scalars;
@@ -78,6 +84,8 @@ struct Progress {
     edges: usize,
     scalars: usize,
     flag: u64,
+    /// All counts of edges in a block, or'ed: at least the greatest, and below 32 if all are.
+    most: u32,
     non_ascii: u64,
 }
 
@@ -103,9 +111,10 @@ unsafe fn block(bytes: __m512i, valid: u64, base: i16, carry: &mut Carry, at: &m
         let kinds = _mm512_maskz_permutex2var_epi8(valid & !non_ascii, low, bytes, high);
         let of = |index: usize| _mm512_test_epi8_mask(kinds, _mm512_set1_epi8(KIND_BITS[index] as i8));
         let masks =
-            Masks { quote: of(0), colon: of(1), open: of(2), array: of(3), end: of(4), space: of(5), bad: of(6) };
+            Masks { quote: of(0), colon: of(1), array: of(2), end: of(3), space: of(4), bad: of(5), other: of(6) };
         let found = step(&masks, prefix_xor(masks.quote), valid, carry);
-        at.flag |= found.flag | u64::from(found.edges.count_ones() > BLOCK_EDGES_MAX);
+        at.flag |= found.flag;
+        at.most |= found.edges.count_ones();
         at.non_ascii |= non_ascii;
 
         store(to.skeletons.add(at.kept), _mm512_maskz_compress_epi8(found.keep, bytes));

@@ -16,8 +16,6 @@ pub(super) struct Masks {
     pub quote: u64,
     /// `:`
     pub colon: u64,
-    /// `{`
-    pub open: u64,
     /// `[`
     pub array: u64,
     /// `,` `}` `]`
@@ -26,6 +24,8 @@ pub(super) struct Masks {
     pub space: u64,
     /// `\` and everything below a space
     pub bad: u64,
+    /// What is none of `"` `:` `{` `[` `,` `}` `]` and space: outside of strings, numbers and literals
+    pub other: u64,
 }
 
 /// What goes on from one block into the next.
@@ -35,7 +35,6 @@ pub(super) struct Carry {
     string: u64,
     colon: u64,
     hole: u64,
-    scalar: u64,
     /// Carries of the three additions.
     value: bool,
     behind_colon: bool,
@@ -100,18 +99,15 @@ pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry)
     carry.string = ((string as i64) >> 63) as u64;
     let outside = !string;
     let colon = masks.colon & outside;
-    let end = masks.end & outside;
-    let structural = colon | end | (masks.open & outside);
-    let array = masks.array & outside;
     let space = masks.space & outside;
-    let mut flag = ((masks.bad & string) & valid) | array;
+    let mut flag = (masks.bad & string & valid) | (masks.array & outside);
 
     // The first byte behind a colon that is no space.
     let next = (colon << 1) | carry.colon;
     carry.colon = colon >> 63;
     let value = behind_spaces(next, space, &mut carry.behind_colon);
 
-    let scalar = !(string | masks.quote | structural | array | space) & valid;
+    let scalar = masks.other & outside;
     // Strings that start there: adding 1 at their start clears their run of ones.
     let names = add(string, masks.quote & string & value, &mut carry.value);
     let text = string & !names;
@@ -119,12 +115,11 @@ pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry)
     let hole = text | scalar;
     let before = (hole << 1) | carry.hole;
     carry.hole = hole >> 63;
-    let scalar_before = (scalar << 1) | carry.scalar;
-    carry.scalar = scalar >> 63;
-    let scalar_starts = scalar & !scalar_before;
-    let scalar_ends = !scalar & scalar_before;
+    let edges = hole ^ before;
+    // A text ends with its closing quote, everything else that ends is a scalar.
+    let scalar_ends = edges & !hole & !(masks.quote & outside);
     let behind = behind_spaces(scalar_ends, space, &mut carry.behind_scalar);
-    flag |= (scalar_starts & !value) | (behind & !end & valid);
+    flag |= (edges & scalar & !value) | (behind & !(masks.end & outside) & valid);
 
-    Step { keep: !((text & !masks.quote) | scalar) & valid, edges: hole ^ before, scalar, scalar_ends, flag }
+    Step { keep: !((text & !masks.quote) | scalar) & valid, edges, scalar, scalar_ends, flag }
 }

@@ -5,7 +5,7 @@ use super::{block, scalars, scan};
 /// Kinds of bytes as bits.
 const QUOTE: u8 = 1;
 const COLON: u8 = 2;
-const OPEN: u8 = 4;
+const OTHER: u8 = 4;
 const ARRAY: u8 = 8;
 const END: u8 = 16;
 const SPACE: u8 = 32;
@@ -18,13 +18,13 @@ const fn kinds() -> [u8; 256] {
         table[byte] = match byte as u8 {
             b'"' => QUOTE,
             b':' => COLON,
-            b'{' => OPEN,
+            b'{' => 0,
             b'[' => ARRAY,
             b',' | b'}' | b']' => END,
             b' ' => SPACE,
             b'\t' | b'\n' | b'\r' => SPACE | BAD,
-            b'\\' | 0..0x20 => BAD,
-            _ => 0,
+            b'\\' | 0..0x20 => BAD | OTHER,
+            _ => OTHER,
         };
         byte += 1;
     }
@@ -48,7 +48,7 @@ pub(super) static ASCII_KINDS: super::Aligned<[u8; 128]> = super::Aligned({
 
 /// The bits of [`block::Masks`] in the order of the kinds.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(super) const KIND_BITS: [u8; 7] = [QUOTE, COLON, OPEN, ARRAY, END, SPACE, BAD];
+pub(super) const KIND_BITS: [u8; 7] = [QUOTE, COLON, ARRAY, END, SPACE, BAD, OTHER];
 
 /// See the module.
 pub(super) struct Portable;
@@ -61,7 +61,7 @@ impl scan::Blocks for Portable {
             let bit = |of: u8| u64::from(kind & of != 0) << at;
             masks.quote |= bit(QUOTE);
             masks.colon |= bit(COLON);
-            masks.open |= bit(OPEN);
+            masks.other |= bit(OTHER);
             masks.array |= bit(ARRAY);
             masks.end |= bit(END);
             masks.space |= bit(SPACE);

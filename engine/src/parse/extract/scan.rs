@@ -7,8 +7,9 @@ use super::block::{Carry, Masks, step};
 pub(super) const EVENT_BYTES_MAX: usize = 32 * 1024;
 /// Most edges of the holes of an event on the fast path, a block more than is used.
 pub(super) const EDGES_MAX: usize = 2048;
-/// Most edges in one block: a member with a value has five bytes at least, and two edges.
-pub(super) const BLOCK_EDGES_MAX: u32 = 32;
+/// Most edges in one block: a member with a value has five bytes at least, and two edges. One less than a power of two, so that
+/// counts can be or'ed.
+pub(super) const BLOCK_EDGES_MAX: u32 = 31;
 /// Bytes that are copied at once, so that a piece of the skeleton is most often one load and one store.
 const PIECE: usize = 32;
 
@@ -175,10 +176,10 @@ pub(super) fn scan<B: Blocks>(
         // What lies behind the event belongs to somebody else.
         masks.quote &= valid;
         masks.colon &= valid;
-        masks.open &= valid;
         masks.array &= valid;
         masks.end &= valid;
         masks.space &= valid;
+        masks.other &= valid;
         let found = step(&masks, B::prefix_xor(masks.quote), valid, &mut carry);
         flag |= found.flag;
         non_ascii |= B::non_ascii(block) & valid;
