@@ -20,9 +20,10 @@ use crate::render;
 
 /// Show what a filter answers for one event, with the value of every part of it and the reason.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("asked").required(true).args(["filter", "routes"])))]
 pub struct ExplainArgs {
     /// The filter, for example "temp > 30 AND status = 'ok'".
-    #[arg(long, short, value_name = "FILTER", required_unless_present = "routes", conflicts_with = "routes")]
+    #[arg(long, short, value_name = "FILTER")]
     pub filter: Option<String>,
     /// Instead of one filter: a configuration, of which all routes are tried. Shows which match, what rejected the others, and
     /// how each of them is found.

@@ -7,7 +7,7 @@ use crate::filter::Filter;
 /// One alternative of a filter: what leads to it, and what is checked then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// `equality`, `one of`, `range`, `prefix`, `suffix`, `contains`, `topic`, `scan`, or `always`.
+    /// `equality` (with one value or one of many), `range`, `prefix`, `suffix`, `contains`, `topic`, `scan`, or `always`.
     pub by: &'static str,
     /// The parts of the event that it looks at, as they are written in filters; empty for a scan.
     pub on: Vec<String>,
@@ -36,7 +36,7 @@ pub fn paths(filter: &Filter) -> Vec<Path> {
                 Access::Scan if alternative.tests.is_empty() => ("always", Vec::new()),
                 Access::Scan => ("scan", Vec::new()),
                 Access::Equal(equal) => ("equality", equal.iter().map(|(look, _)| name(look)).collect()),
-                Access::In(look, _) => ("one of", vec![name(look)]),
+                Access::In(look, _) => ("equality", vec![name(look)]),
                 Access::Ranges(look, _) => ("range", vec![name(look)]),
                 Access::Prefix(look, _) => ("prefix", vec![name(look)]),
                 Access::Suffix(look, _) => ("suffix", vec![name(look)]),
