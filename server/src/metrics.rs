@@ -39,6 +39,10 @@ pub struct NodeSnapshot {
     pub table_version: u64,
     /// Enabled routes.
     pub routes: u64,
+    /// Routes that no index serves.
+    pub routes_scanned: u64,
+    /// Bytes that the route table takes, names not counted.
+    pub route_table_bytes: u64,
 }
 
 /// Events that were refused.

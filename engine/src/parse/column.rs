@@ -71,7 +71,6 @@ pub struct Columns {
     rows: usize,
     /// Distance of two columns: the rows rounded up to whole words of a bitmap.
     stride: usize,
-    columns: usize,
     tags: Vec<Tag>,
     values: Vec<u64>,
     own_text: Vec<u8>,
@@ -81,7 +80,6 @@ impl Columns {
     /// Makes room for so many rows and columns. What the cells hold afterwards is left over: see [`fill`](Self::fill).
     pub fn reset(&mut self, rows: usize, columns: usize) {
         self.rows = rows;
-        self.columns = columns;
         self.stride = rows.next_multiple_of(64);
         let cells = self.stride * columns;
         if self.tags.len() < cells {
@@ -100,16 +98,6 @@ impl Columns {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
-    }
-
-    /// Number of columns.
-    pub fn len(&self) -> usize {
-        self.columns
-    }
-
-    /// There is no column.
-    pub fn is_empty(&self) -> bool {
-        self.columns == 0
     }
 
     /// Tags of a column, one per row, rounded up to whole words of 64.
@@ -174,10 +162,5 @@ impl Columns {
             Tag::OwnText => Some(Span::unpack(value).of(&self.own_text)),
             _ => None,
         }
-    }
-
-    /// Bytes of memory held.
-    pub fn memory_bytes(&self) -> usize {
-        self.tags.capacity() + self.values.capacity() * 8 + self.own_text.capacity()
     }
 }

@@ -17,13 +17,6 @@ pub struct Path {
     pub cost: u32,
 }
 
-impl Path {
-    /// An index leads to it.
-    pub fn is_indexed(&self) -> bool {
-        self.by != "scan"
-    }
-}
-
 /// The paths to a filter. None: it is never true.
 pub fn paths(filter: &Filter) -> Vec<Path> {
     let mut set = ColumnSet::default();

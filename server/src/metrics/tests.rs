@@ -32,6 +32,8 @@ fn snapshot() -> NodeSnapshot {
         }],
         table_version: 5,
         routes: 2,
+        routes_scanned: 1,
+        route_table_bytes: 4096,
     }
 }
 

@@ -86,6 +86,18 @@ impl Collector for Snapshot {
         }
         gauges(to, "ready", "1 when everything has started", [(Vec::new(), u64::from(node.is_ready))])?;
         gauges(to, "routes", "Enabled routes", [(Vec::new(), node.routes)])?;
+        gauges(
+            to,
+            "routes_scanned",
+            "Routes that no index serves: evaluated for every event",
+            [(Vec::new(), node.routes_scanned)],
+        )?;
+        gauges(
+            to,
+            "route_table_bytes",
+            "Memory of the route table, names not counted",
+            [(Vec::new(), node.route_table_bytes)],
+        )?;
         gauges(to, "route_table_version", "Version of the route table", [(Vec::new(), node.table_version)])?;
         let connections =
             node.connections.iter().map(|(listener, count)| (vec![("listener", listener.as_str())], *count));

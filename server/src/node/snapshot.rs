@@ -38,5 +38,7 @@ pub fn take(shared: &Shared) -> NodeSnapshot {
         endpoints,
         table_version: table.version(),
         routes: table.enabled() as u64,
+        routes_scanned: table.scanned() as u64,
+        route_table_bytes: table.memory_bytes() as u64,
     }
 }
