@@ -1,4 +1,5 @@
-//! JSON bodies: bytes to values that filters and sinks can walk, with memory that is reused from row to row.
+//! JSON bodies. [`Extractor`] fills typed columns with the fields of a whole batch that somebody wants: that is what routes are matched
+//! on. [`Parser`] makes a tape of one body, for those who want all of it; it is also the extractor's oracle. Both reuse their memory.
 //!
 //! The whole body is validated before anything is read from it. Numbers above `u64` become the nearest double. Of duplicate
 //! members the last one counts, as in ECMAScript and serde_json. Nesting ends at [`limits::JSON_DEPTH_MAX`].
