@@ -6,16 +6,10 @@
 //! shard-000/000…000.log     record batches as accepted (engine::log)
 //! shard-000/000…000.index   written when the segment is finished
 //! ```
-//! What always holds: what a writer called synced is read back after kill -9 and power loss; readers see synced batches only, and
-//! each with its checksum checked again; offsets of a partition have no gap and are never used twice; memory holds an index
-//! entry per batch for the segments in use only.
+//! What always holds is the engine's (`engine::log`); here are its threads and its files.
 
-mod catalog;
 mod files;
 mod open;
-mod reader;
-mod segment;
-mod stats;
 mod writer;
 
 #[cfg(test)]
@@ -26,16 +20,22 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use engine::limits;
+use engine::log::{Catalog, SegmentWriter, WriterSettings};
 use engine::mesh::{Append, LogEvent};
 use engine::ring::{Bell, Consumer, Producer, ring};
 
-pub use open::{OpenError, Recovered, open};
-pub use reader::{LogReader, ReadError};
-pub use stats::{LogStats, SYNC_SECONDS_BUCKETS};
+pub use engine::log::{LogStats, ReadError, Recovered, SYNC_SECONDS_BUCKETS};
+pub use files::{DiskFile, Files};
+pub use open::{OpenError, open, open_read_only};
 
 pub(crate) use files::{sync_dir, write_whole};
 
-use catalog::Catalog;
+/// Reads the log by offset; cheap to clone, usable on any thread. Blocks.
+pub type LogReader = engine::log::LogReader<Files>;
+
+/// Bytes of the newest batches of a shard that stay in memory unless told otherwise: an endpoint that falls behind for a moment,
+/// and consumers at the end of the log, are served without the disk.
+pub const RECENT_BYTES_DEFAULT: usize = 16 * 1024 * 1024;
 
 /// Where the log lies and what it keeps.
 #[derive(Clone, Debug)]
@@ -50,13 +50,33 @@ pub struct LogOptions {
     pub retention_bytes_max: u64,
     /// Finished segments are removed once all of their events are older; 0 keeps everything.
     pub retention_age_s_max: u64,
+    /// Write segments past the system's memory (O_DIRECT) where the file system can.
+    pub direct_io: bool,
+    /// Bytes of the newest batches of a shard that stay in memory for readers.
+    pub recent_bytes_max: usize,
+}
+
+impl LogOptions {
+    /// A log in `dir` on defaults: segments of 256 MiB, all of them kept.
+    pub fn new(dir: impl Into<PathBuf>, partitions: u32) -> Self {
+        Self {
+            dir: dir.into(),
+            partitions,
+            segment_bytes_max: 256 * 1024 * 1024,
+            retention_bytes_max: 0,
+            retention_age_s_max: 0,
+            direct_io: true,
+            recent_bytes_max: RECENT_BYTES_DEFAULT,
+        }
+    }
 }
 
 /// An open log. One per data folder and process.
 #[derive(Debug)]
 pub struct Log {
     options: LogOptions,
-    catalog: Arc<Catalog>,
+    files: Files,
+    catalog: Arc<Catalog<DiskFile>>,
     stats: Arc<LogStats>,
     writers: Vec<JoinHandle<()>>,
     /// Holds the lock until it is dropped.
@@ -85,18 +105,14 @@ impl Log {
     pub fn shard_writer(&mut self, shard: u32, bell: &Bell) -> Result<ShardWriter, OpenError> {
         let writer_bell = Bell::default();
         let (appends, append_from) = ring(limits::LOG_RING_ITEMS_MAX, &writer_bell);
-        // At most two events per append, and the shard reads them before it appends more.
-        let (event_to, events) = ring(2 * limits::LOG_RING_ITEMS_MAX + 2, bell);
-        let writer = writer::Writer::new(
-            shard,
-            self.options.clone(),
-            self.catalog.clone(),
-            self.stats.clone(),
-            append_from,
-            event_to,
-            writer_bell,
-        )
-        .map_err(|error| OpenError::Io { path: files::shard_dir(&self.options.dir, shard), error })?;
+        let (event_to, events) = ring(limits::LOG_RING_ITEMS_MAX, bell);
+        let settings = WriterSettings {
+            segment_bytes_max: self.options.segment_bytes_max,
+            recent_bytes_max: self.options.recent_bytes_max,
+        };
+        let writer = SegmentWriter::new(self.files.clone(), shard, settings, self.catalog.clone(), self.stats.clone())
+            .map_err(|error| OpenError::Io { path: self.options.dir.join(format!("shard-{shard:03}")), error })?;
+        let writer = writer::Writer::new(&self.options, writer, append_from, event_to, writer_bell);
         let thread = std::thread::Builder::new()
             .name(format!("log-{shard}"))
             .spawn(move || writer.run())
@@ -107,7 +123,7 @@ impl Log {
 
     /// A reader; cheap to clone, usable on any thread.
     pub fn reader(&self) -> LogReader {
-        LogReader::new(self.catalog.clone())
+        LogReader::new(self.files.clone(), self.catalog.clone(), self.stats.clone())
     }
 
     /// What the log counts.

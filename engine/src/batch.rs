@@ -14,7 +14,7 @@ mod varint;
 mod tests;
 
 pub use builder::{BatchBuilder, HeaderWriter, PushError, crc32c};
-pub use decode::{DecodeError, batch_bytes_hint, decode, decode_stored};
+pub use decode::{DecodeError, Head, batch_bytes_hint, check_stored, decode, decode_stored, decode_whole};
 pub use partition::{murmur2, partition_of};
 pub(crate) use varint::get as read_varint;
 
@@ -22,9 +22,9 @@ pub(crate) use varint::get as read_varint;
 pub const HEADER_BYTES: usize = 61;
 /// Position of `batchLength`; the length counts what follows it.
 pub(crate) const AT_LENGTH: usize = 8;
-/// Position of `partitionLeaderEpoch`, where we keep the partition: one segment holds the batches of several partitions, a
-/// record batch does not say which is its own, and the checksum leaves this field to whoever stores the batch.
-pub(crate) const AT_PARTITION: usize = 12;
+/// Position of `partitionLeaderEpoch`, where we keep the batch's place ([`place_field`]): one segment holds the batches of several
+/// partitions, a record batch does not say which is its own, and the checksum leaves this field to whoever stores the batch.
+pub(crate) const AT_PLACE: usize = 12;
 pub(crate) const AT_MAGIC: usize = 16;
 pub(crate) const AT_CRC: usize = 17;
 pub(crate) const AT_ATTRIBUTES: usize = 21;
@@ -33,6 +33,28 @@ pub(crate) const AT_BASE_TIMESTAMP: usize = 27;
 pub(crate) const AT_MAX_TIMESTAMP: usize = 35;
 pub(crate) const AT_PRODUCER: usize = 43;
 pub(crate) const AT_COUNT: usize = 57;
+
+/// Bits of the place field that name the partition.
+const PARTITION_BITS: u32 = 10;
+/// Bits of the place field that can be used: a leader epoch is not negative.
+const PLACE_MASK: u32 = 0x7fff_ffff;
+const _: () = assert!(crate::limits::PARTITIONS_MAX <= 1 << PARTITION_BITS);
+
+/// What a stored batch has in `partitionLeaderEpoch`: the partition in the low ten bits, above it 21 bits of a checksum over base
+/// offset, partition and the batch's own checksum. So a batch whose offset was changed, or that the disk put where another
+/// belongs, is told from the right one.
+pub(crate) fn place_field(partition: u32, base_offset: u64, crc: [u8; 4]) -> u32 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
+    bytes[8..12].copy_from_slice(&partition.to_be_bytes());
+    bytes[12..].copy_from_slice(&crc);
+    (crc32c(&bytes) << PARTITION_BITS & PLACE_MASK) | partition
+}
+
+/// The partition that a place field names.
+pub(crate) fn partition_of_place(place: u32) -> u32 {
+    place & ((1 << PARTITION_BITS) - 1)
+}
 
 /// A piece of a batch's bytes. `len == u32::MAX` says null (Kafka tells a null key or value from an empty one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +130,12 @@ impl Batch {
         self.base_offset() + self.rows.len() as u64 - 1
     }
 
-    /// Gives the batch its place in the partition. The checksum does not cover these bytes.
+    /// Gives the batch its place in the partition. The checksum does not cover these bytes; the place field does.
     pub fn set_base_offset(&mut self, offset: u64) {
         self.bytes[..8].copy_from_slice(&offset.to_be_bytes());
+        let crc = self.bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes");
+        let place = place_field(self.partition, offset, crc);
+        self.bytes[AT_PLACE..AT_MAGIC].copy_from_slice(&place.to_be_bytes());
     }
 
     /// The latest time of acceptance among its events, in milliseconds since the Unix epoch.

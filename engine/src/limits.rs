@@ -71,7 +71,12 @@ const _: () = assert!(PARTITIONS_DEFAULT <= PARTITIONS_MAX);
 pub const SHARD_PENDING_BATCHES_MAX: usize = 4096;
 /// Bytes of a shard that wait for the disk before it takes no more: at 1 GB/s a 64 ms stall of the device.
 pub const SHARD_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Items in the ring between a shard and its writer, and in the ring back.
-pub const LOG_RING_ITEMS_MAX: usize = SHARD_PENDING_BATCHES_MAX;
+/// Bytes that are committed by one sync unless told otherwise: large enough that a fast device spends its time writing (measured:
+/// 64 KiB gets a sixth of what 1 MiB gets), small enough to stay in the cache and to be on the device in half a millisecond.
+pub const COMMIT_BYTES_DEFAULT: usize = 1024 * 1024;
+/// Most bytes committed by one sync: a shard has three groups of this size.
+pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Items in the ring between a shard and its writer, and in the ring back: a shard has three groups, each with its events.
+pub const LOG_RING_ITEMS_MAX: usize = 16;
 /// Acks between a shard and a core: as many as can be under way between the two.
 pub const ACKS_MAX: usize = MESH_BATCHES_MAX + SHARD_PENDING_BATCHES_MAX;

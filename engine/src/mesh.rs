@@ -1,6 +1,7 @@
 //! What travels between a receiving core and the shard that owns a partition: sealed batches one way, acknowledgements back.
 
 use crate::batch::Batch;
+use crate::log::Group;
 
 /// What an acknowledgement promises (architecture, invariant 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,33 +92,24 @@ pub struct Placed {
 /// From a shard to the writer of its log.
 #[derive(Debug)]
 pub enum Append {
-    /// Write this next. `seq` counts the appends of the shard.
-    Batch {
-        /// Number of the append.
-        seq: u64,
-        /// The batch with its offset.
-        batch: std::sync::Arc<Batch>,
-    },
+    /// Write and sync this next.
+    Group(Box<Group>),
     /// After a failure: what follows is a new start from the offsets that were kept.
     Restart,
 }
 
-/// From the writer of a log back to its shard, in the order of the appends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// From the writer of a log back to its shard, in the order of the groups. Every group comes back once.
+#[derive(Debug)]
 pub enum LogEvent {
-    /// All up to this number are in the file.
+    /// All batches up to this number are in the file.
     Written {
         /// Last number.
         upto_seq: u64,
     },
-    /// All up to this number are on the device.
-    Synced {
-        /// Last number.
-        upto_seq: u64,
-    },
-    /// This one and all that follow it until [`Append::Restart`] are not kept.
-    Failed {
-        /// First number.
-        from_seq: u64,
-    },
+    /// The group is on the device.
+    Synced(Box<Group>),
+    /// The group is not kept, nor is anything that follows it until [`Append::Restart`].
+    Failed(Box<Group>),
+    /// The group came after one that failed: it is not kept either.
+    Refused(Box<Group>),
 }

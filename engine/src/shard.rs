@@ -7,6 +7,7 @@
 //! - an ack is sent once per batch, at the level its ticket asks for;
 //! - what waits for the log is bounded; at the bound the shard takes no new batches, and the rings push back.
 
+mod commit;
 mod sequence;
 mod outlets;
 mod stats;
@@ -17,6 +18,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use commit::CommitPolicy;
 pub use outlets::Command;
 pub use stats::{BATCH_ROWS_BUCKETS, ShardStats};
 
@@ -26,6 +28,7 @@ use crate::limits;
 use crate::mesh::{Ack, AckLevel, Append, LogEvent, Placed, Refused, Submitted, Ticket};
 use crate::ring::{Consumer, Producer};
 use crate::route::RouteTable;
+use commit::Committer;
 use outlets::Outlets;
 use sequence::Sequencer;
 
@@ -50,6 +53,8 @@ pub struct Wiring {
     pub heads: Heads,
     /// Written by this shard, read by anyone.
     pub stats: Arc<ShardStats>,
+    /// When batches are committed.
+    pub commit: CommitPolicy,
 }
 
 /// A batch that is on its way to the disk.
@@ -69,7 +74,7 @@ pub struct Shard {
     acks: Vec<Producer<Ack>>,
     /// Acks for which a core's ring had no room.
     ack_backlog: VecDeque<Ack>,
-    appends: Producer<Append>,
+    committer: Committer,
     log_events: Consumer<LogEvent>,
     commands: Consumer<Command>,
     sequencer: Sequencer,
@@ -88,7 +93,7 @@ impl Shard {
             next_inlet: 0,
             acks: wiring.acks,
             ack_backlog: VecDeque::new(),
-            appends: wiring.appends,
+            committer: Committer::new(wiring.commit, wiring.appends),
             log_events: wiring.log_events,
             commands: wiring.commands,
             outlets: Outlets::new(table, wiring.heads, sequencer.owned().collect()),
@@ -99,8 +104,8 @@ impl Shard {
         }
     }
 
-    /// One turn. `true` if there was something to do: call again before sleeping.
-    pub fn step(&mut self) -> bool {
+    /// One turn at `now_us`, a clock that only grows. `true` if there was something to do: call again before sleeping.
+    pub fn step(&mut self, now_us: u64) -> bool {
         let mut worked = false;
         while let Some(command) = self.commands.pop() {
             self.outlets.handle_command(command);
@@ -110,11 +115,23 @@ impl Shard {
         worked |= self.flush_ack_backlog();
         while let Some(event) = self.log_events.pop() {
             self.handle_log_event(event);
+            // The device must not wait while a synced group is being matched.
+            self.committer.commit(now_us);
             worked = true;
         }
-        worked |= self.take_batches();
+        if !self.committer.is_writing() && !self.pending.is_empty() {
+            // Its thread has ended: nothing of what waits will be kept.
+            self.fail_from(0);
+        }
+        worked |= self.take_batches(now_us);
+        worked |= self.committer.commit(now_us);
         self.stats.set_matching(self.outlets.extracted(), self.outlets.orphaned());
         worked
+    }
+
+    /// When the shard wants a turn though nothing has come: a group waits for more and its time will be over.
+    pub fn next_due_us(&self) -> Option<u64> {
+        self.committer.next_due_us()
     }
 
     /// Nothing is on its way to the disk, and no batch waits to be taken.
@@ -134,7 +151,10 @@ impl Shard {
                     }
                 }
             }
-            LogEvent::Synced { upto_seq } => {
+            LogEvent::Synced(group) => {
+                let upto_seq = group.last_seq();
+                // Before the hand-out, which takes longer: the next group can go while this one is matched.
+                self.committer.take_back(group);
                 while self.pending.front().is_some_and(|pending| pending.seq <= upto_seq) {
                     self.acknowledge(0);
                     let Some(done) = self.pending.pop_front() else { break };
@@ -142,7 +162,12 @@ impl Shard {
                     self.outlets.hand_out(done.batch, &self.stats);
                 }
             }
-            LogEvent::Failed { from_seq } => self.fail_from(from_seq),
+            LogEvent::Failed(group) => {
+                let from_seq = group.first_seq();
+                self.committer.take_back(group);
+                self.fail_from(from_seq);
+            }
+            LogEvent::Refused(group) => self.committer.take_back(group),
         }
     }
 
@@ -157,22 +182,16 @@ impl Shard {
                 self.send_ack(Ack { ticket: failed.ticket, result: Err(Refused::LogFailed) });
             }
         }
-        self.sequencer.want_restart();
+        self.committer.start_anew();
     }
 
-    fn take_batches(&mut self) -> bool {
-        if self.sequencer.wants_restart() {
-            match self.appends.push(Append::Restart) {
-                Ok(()) => self.sequencer.restarted(),
-                Err(_) => return false,
-            }
-        }
+    fn take_batches(&mut self, now_us: u64) -> bool {
         let mut took = false;
         let mut empty = 0;
         while empty < self.inlets.len() {
             if self.pending.len() >= limits::SHARD_PENDING_BATCHES_MAX
                 || self.pending_bytes >= limits::SHARD_PENDING_BYTES_MAX
-                || self.appends.room() == 0
+                || !self.committer.has_room(limits::BATCH_BYTES_SEAL)
             {
                 break;
             }
@@ -184,21 +203,21 @@ impl Shard {
             };
             empty = 0;
             took = true;
-            self.append(batch, ticket);
+            self.append(batch, ticket, now_us);
         }
         took
     }
 
-    fn append(&mut self, mut batch: Batch, ticket: Ticket) {
-        let seq = self.sequencer.place(&mut batch);
-        self.stats.accepted(&batch);
-        let batch = Arc::new(batch);
-        if self.appends.push(Append::Batch { seq, batch: batch.clone() }).is_err() {
-            // Room was seen before, and this is the only producer: only a writer that is gone is left.
-            self.sequencer.take_back(&batch);
+    fn append(&mut self, mut batch: Batch, ticket: Ticket, now_us: u64) {
+        if !self.committer.is_writing() {
+            self.stats.refused(batch.rows().len());
             self.send_ack(Ack { ticket, result: Err(Refused::LogFailed) });
             return;
         }
+        let seq = self.sequencer.place(&mut batch);
+        self.stats.accepted(&batch);
+        let batch = Arc::new(batch);
+        self.committer.push(seq, batch.clone(), now_us);
         self.pending_bytes += batch.bytes().len();
         self.pending.push_back(Pending { seq, batch, ticket, acked: false });
         if ticket.level == AckLevel::Memory {

@@ -104,6 +104,18 @@ pub struct RunArgs {
     /// Remove the oldest segments while the log has more bytes; 0 keeps everything.
     #[arg(long, env = "ANABRANCH_RETENTION_BYTES_MAX", value_name = "BYTES")]
     pub retention_bytes_max: Option<u64>,
+    /// Remove segments once all of their events are older, in seconds; 0 keeps everything.
+    #[arg(long, env = "ANABRANCH_RETENTION_AGE_S_MAX", value_name = "SECONDS")]
+    pub retention_age_s_max: Option<u64>,
+    /// Size at which a segment of the log is finished.
+    #[arg(long, env = "ANABRANCH_SEGMENT_BYTES_MAX", value_name = "BYTES")]
+    pub segment_bytes_max: Option<u64>,
+    /// Most bytes that one sync of the log commits.
+    #[arg(long, env = "ANABRANCH_COMMIT_BYTES_MAX", value_name = "BYTES")]
+    pub commit_bytes_max: Option<usize>,
+    /// How long an idle device waits for more to commit; 0: not at all.
+    #[arg(long, env = "ANABRANCH_COMMIT_DELAY_MS_MAX", value_name = "MS")]
+    pub commit_delay_ms_max: Option<u64>,
 }
 
 impl RunArgs {
@@ -120,6 +132,10 @@ impl RunArgs {
             shards: self.shards,
             partitions: self.partitions,
             retention_bytes_max: self.retention_bytes_max,
+            retention_age_s_max: self.retention_age_s_max,
+            segment_bytes_max: self.segment_bytes_max,
+            commit_bytes_max: self.commit_bytes_max,
+            commit_delay_ms_max: self.commit_delay_ms_max,
         }
     }
 }

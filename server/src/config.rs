@@ -168,6 +168,14 @@ pub struct Overrides {
     pub partitions: Option<u32>,
     /// `log.retention_bytes_max`
     pub retention_bytes_max: Option<u64>,
+    /// `log.retention_age_s_max`
+    pub retention_age_s_max: Option<u64>,
+    /// `log.segment_bytes_max`
+    pub segment_bytes_max: Option<u64>,
+    /// `log.commit_bytes_max`
+    pub commit_bytes_max: Option<usize>,
+    /// `log.commit_delay_ms_max`
+    pub commit_delay_ms_max: Option<u64>,
 }
 
 impl Overrides {
@@ -186,6 +194,10 @@ impl Overrides {
         set(&mut config.http.body_bytes_max, &self.body_bytes_max);
         set(&mut config.http.connections_max, &self.connections_max);
         set(&mut config.log.retention_bytes_max, &self.retention_bytes_max);
+        set(&mut config.log.retention_age_s_max, &self.retention_age_s_max);
+        set(&mut config.log.segment_bytes_max, &self.segment_bytes_max);
+        set(&mut config.log.commit_bytes_max, &self.commit_bytes_max);
+        set(&mut config.log.commit_delay_ms_max, &self.commit_delay_ms_max);
         if self.key_pointer.is_some() {
             config.http.key_pointer = self.key_pointer.clone();
         }

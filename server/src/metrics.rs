@@ -117,6 +117,10 @@ pub struct LogSnapshot {
     pub appended_bytes: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
+    /// Groups written again after a sync that failed.
+    pub rewritten_groups: u64,
+    /// Bytes found damaged.
+    pub damaged_bytes: u64,
     /// Segments removed by retention.
     pub removed_segments: u64,
     /// Time per fdatasync.
@@ -132,6 +136,8 @@ impl LogSnapshot {
             appended_batches: count(&stats.appended_batches),
             appended_bytes: count(&stats.appended_bytes),
             failures: count(&stats.failures),
+            rewritten_groups: count(&stats.rewritten_groups),
+            damaged_bytes: count(&stats.damaged_bytes),
             removed_segments: count(&stats.removed_segments),
             sync_seconds: Histogram {
                 bounds: SYNC_SECONDS_BUCKETS.to_vec(),
@@ -188,6 +194,10 @@ pub struct EndpointSnapshot {
     pub files: u64,
     /// Events of the log behind its cursors, whether or not it wants them.
     pub lag_events: u64,
+    /// Their bytes.
+    pub lag_bytes: u64,
+    /// How long ago the first of them was accepted, in seconds.
+    pub lag_seconds: u64,
     /// Events that retention removed before the endpoint got to them.
     pub lost_events: u64,
     /// It is fed from the log, not from memory.

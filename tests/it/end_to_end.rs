@@ -139,13 +139,7 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     assert!(node.stop().success());
 
     // The log: each acknowledged event once, in order per device.
-    let options = LogOptions {
-        dir: data.join("log"),
-        partitions: PARTITIONS,
-        segment_bytes_max: 1 << 28,
-        retention_bytes_max: 0,
-        retention_age_s_max: 0,
-    };
+    let options = LogOptions::new(data.join("log"), PARTITIONS);
     let (log, recovered) = hub::open(&options).expect("opens");
     assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
     let reader = log.reader();

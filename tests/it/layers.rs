@@ -12,13 +12,14 @@ const ENGINE_ORDER: &[&[&str]] = &[
     &["limits"],
     &["ring"],
     &["event", "batch"],
-    &["mesh"],
     &["log"],
+    &["mesh"],
     &["parse"],
     &["filter"],
     &["lane"],
     &["route"],
     &["shard"],
+    &["cursor"],
 ];
 
 /// What of ours a member may depend on.

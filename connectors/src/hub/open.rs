@@ -1,22 +1,16 @@
-//! Opening a log: the lock, what was fixed at its creation, and recovery.
-//!
-//! A start reads the indexes of finished segments and scans what has none: the segments that were being written when the node
-//! ended without closing, and those whose index was lost. A torn tail is cut off; every segment found is finished from then on.
+//! Opening a log: the lock, what was fixed at its creation, and the engine's recovery.
 
-use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine::limits;
-use engine::log::{Entry, index, scan};
+use engine::log::{Access, LogStats, RecoverError, Recovered, recover};
 
-use super::catalog::{Catalog, Extent, Finished, Partition};
-use super::segment::{FileAt, Segment};
-use super::{Log, LogOptions, LogStats, files};
+use super::files::{self, Files};
+use super::{Log, LogOptions, LogReader};
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +46,23 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Another version of the program made it.
+    #[error(
+        "the log in {path} has format {format}, this version reads format {FORMAT}; \
+         move the folder away to begin a new log, or run the version that made it"
+    )]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// Of the log.
+        format: u32,
+    },
+    /// There is no log to look at.
+    #[error("there is no log in {path}; name the folder of a node's data with --data-dir")]
+    NoLog {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The disk says no.
     #[error("cannot open the log at {path}: {error}")]
     Io {
@@ -65,43 +76,48 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// What opening found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Where each partition goes on.
-    pub next_offsets: Vec<u64>,
-    /// First offset kept of each partition.
-    pub start_offsets: Vec<u64>,
-    /// Bytes of torn tails that were cut off.
-    pub cut_bytes: u64,
-    /// Segments that had to be scanned.
-    pub scanned_segments: usize,
-    /// What is damaged and will not be served, in words that name the place.
-    pub damaged: Vec<String>,
-}
-
 /// Takes the lock and recovers. Creates the log if there is none.
 pub fn open(options: &LogOptions) -> Result<(Log, Recovered), OpenError> {
     let dir = &options.dir;
     assert!((1..=limits::PARTITIONS_MAX).contains(&options.partitions), "checked with the configuration");
     std::fs::create_dir_all(dir).map_err(io_error(dir))?;
     let lock = take_lock(dir)?;
-    check_meta(dir, options.partitions)?;
-    let stats = Arc::new(LogStats::default());
-    let mut recovery = Recovery::new(options.partitions);
-    for shard_dir in files::shard_dirs(dir).map_err(io_error(dir))? {
-        for number in files::segment_numbers(&shard_dir).map_err(io_error(&shard_dir))? {
-            let path = files::segment_path(&shard_dir, number);
-            recovery.add_segment(&path).map_err(io_error(&path))?;
+    match created_with(dir)? {
+        None => {
+            let text = format!("format = {FORMAT}\npartitions = {}\n", options.partitions);
+            let path = dir.join(META);
+            files::write_whole(&path, text.as_bytes()).map_err(io_error(&path))?;
         }
+        Some(created) if created != options.partitions => {
+            return Err(OpenError::Partitions { path: dir.to_owned(), created, wanted: options.partitions });
+        }
+        Some(_) => {}
     }
-    let ends = files::read_ends(dir).map_err(io_error(dir))?;
-    let (catalog, recovered) = recovery.finish(&stats, &ends);
+    let stats = Arc::new(LogStats::default());
+    let files = Files::new(dir, options.direct_io, stats.clone());
+    let (catalog, recovered) =
+        recover(&files, options.partitions, Access::Write, &stats).map_err(|error| recover_error(dir, error))?;
     for damaged in &recovered.damaged {
         tracing::error!("{damaged}");
     }
-    let log = Log { options: options.clone(), catalog: Arc::new(catalog), stats, writers: Vec::new(), _lock: lock };
+    let log =
+        Log { options: options.clone(), files, catalog: Arc::new(catalog), stats, writers: Vec::new(), _lock: lock };
     Ok((log, recovered))
+}
+
+/// Looks at the log in `dir` as it is now, without changing anything, also while a node works on it: what that appends later
+/// is not seen.
+pub fn open_read_only(dir: &Path) -> Result<(LogReader, Recovered), OpenError> {
+    let Some(partitions) = created_with(dir)? else { return Err(OpenError::NoLog { path: dir.to_owned() }) };
+    let stats = Arc::new(LogStats::default());
+    let files = Files::new(dir, false, stats.clone());
+    let (catalog, recovered) =
+        recover(&files, partitions, Access::Read, &stats).map_err(|error| recover_error(dir, error))?;
+    Ok((LogReader::new(files, Arc::new(catalog), stats), recovered))
+}
+
+fn recover_error(dir: &Path, RecoverError { name, error }: RecoverError) -> OpenError {
+    OpenError::Io { path: dir.join(name), error }
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError + '_ {
@@ -148,121 +164,25 @@ fn lock_within(file: &File, wait_max: Duration) -> rustix::io::Result<()> {
     }
 }
 
-/// The file holds `partitions = N`, one line, with the version of the format.
-fn check_meta(dir: &Path, wanted: u32) -> Result<(), OpenError> {
-    let path = dir.join("meta");
+/// Says how the log was made: `key = value`, one per line.
+const META: &str = "meta";
+/// Version of the log's format. 1: the place of a batch had no checksum.
+const FORMAT: u32 = 2;
+
+/// The number of partitions that the log in `dir` was created with; `None` if there is no log.
+fn created_with(dir: &Path) -> Result<Option<u32>, OpenError> {
+    let path = dir.join(META);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("format = 1\npartitions = {wanted}\n");
-            return files::write_whole(&path, text.as_bytes()).map_err(io_error(&path));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::Io { path, error }),
     };
     let value = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().parse::<u32>().ok())
     };
     match (value("format"), value("partitions")) {
-        (Some(1), Some(created)) if created == wanted => Ok(()),
-        (Some(1), Some(created)) => Err(OpenError::Partitions { path: dir.to_owned(), created, wanted }),
+        (Some(FORMAT), Some(created)) if (1..=limits::PARTITIONS_MAX).contains(&created) => Ok(Some(created)),
+        (Some(format), Some(_)) if format != FORMAT => Err(OpenError::Format { path: dir.to_owned(), format }),
         _ => Err(OpenError::Meta { path }),
-    }
-}
-
-struct Recovery {
-    extents: Vec<Vec<Extent>>,
-    finished: Vec<Finished>,
-    recovered: Recovered,
-}
-
-impl Recovery {
-    fn new(partitions: u32) -> Self {
-        Self {
-            extents: (0..partitions).map(|_| Vec::new()).collect(),
-            finished: Vec::new(),
-            recovered: Recovered::default(),
-        }
-    }
-
-    fn add_segment(&mut self, path: &Path) -> io::Result<()> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let length = file.metadata()?.len();
-        let stored = std::fs::read(files::index_path(path)).ok().and_then(|bytes| index::decode(&bytes).ok());
-        let entries = match stored {
-            Some((entries, bytes)) if bytes == length => entries,
-            _ => self.scan_segment(path, &file, length)?,
-        };
-        let bytes = file.metadata()?.len();
-        if entries.is_empty() {
-            // Created and never synced into; nothing is lost with it.
-            if bytes == 0 {
-                std::fs::remove_file(path)?;
-            }
-            return Ok(());
-        }
-        let segment = Arc::new(Segment::finished(path.to_owned(), file));
-        for (partition, entries) in super::segment::by_partition(&entries) {
-            let Some(extents) = self.extents.get_mut(partition as usize) else {
-                self.recovered
-                    .damaged
-                    .push(format!("{}: batches of partition {partition}, which the log does not have", path.display()));
-                continue;
-            };
-            let first = entries.iter().map(|entry| entry.base_offset).min().unwrap_or(0);
-            let end = entries.iter().map(Entry::end_offset).max().unwrap_or(0);
-            extents.push(Extent { first, end, segment: segment.clone() });
-        }
-        let max_timestamp_ms = entries.iter().map(|entry| entry.max_timestamp_ms).max().unwrap_or(i64::MAX);
-        self.finished.push(Finished { segment, bytes, max_timestamp_ms });
-        Ok(())
-    }
-
-    fn scan_segment(&mut self, path: &Path, file: &File, length: u64) -> io::Result<Vec<Entry>> {
-        let found = scan(&FileAt(file), length)?;
-        self.recovered.scanned_segments += 1;
-        for damage in &found.damaged {
-            self.recovered.damaged.push(format!(
-                "{}: {} bytes at position {} are damaged and not served: {}",
-                path.display(),
-                damage.bytes,
-                damage.position,
-                damage.reason
-            ));
-        }
-        if found.good_bytes < length {
-            self.recovered.cut_bytes += length - found.good_bytes;
-            file.set_len(found.good_bytes)?;
-            file.sync_all()?;
-        }
-        if !found.entries.is_empty() {
-            files::write_whole(&files::index_path(path), &index::encode(&found.entries, found.good_bytes))?;
-        }
-        Ok(found.entries)
-    }
-
-    fn finish(mut self, stats: &LogStats, ends: &[u64]) -> (Catalog, Recovered) {
-        stats.segments.store(self.finished.len() as u64, Ordering::Relaxed);
-        stats.bytes.store(self.finished.iter().map(|finished| finished.bytes).sum(), Ordering::Relaxed);
-        let mut partitions = Vec::with_capacity(self.extents.len());
-        for (number, mut extents) in self.extents.drain(..).enumerate() {
-            extents.sort_by_key(|extent| extent.first);
-            for pair in extents.windows(2) {
-                if pair[0].end != pair[1].first {
-                    self.recovered.damaged.push(format!(
-                        "partition {number}: {} ends at offset {}, {} begins at {}",
-                        pair[0].segment.path.display(),
-                        pair[0].end,
-                        pair[1].segment.path.display(),
-                        pair[1].first
-                    ));
-                }
-            }
-            let end = extents.last().map_or(0, |extent| extent.end).max(ends.get(number).copied().unwrap_or(0));
-            let start = extents.first().map_or(end, |extent| extent.first);
-            self.recovered.start_offsets.push(start);
-            self.recovered.next_offsets.push(end);
-            partitions.push(Partition { start, end, extents: VecDeque::from(extents) });
-        }
-        (Catalog::new(partitions, self.finished), self.recovered)
     }
 }

@@ -1,24 +1,31 @@
 //! The log on a real disk: there and back, over restarts, torn tails, other numbers of shards, retention, and a kill -9.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
+use engine::log::Group;
 
 use super::*;
 
 const PARTITIONS: u32 = 4;
 
 fn options(dir: &Path) -> LogOptions {
-    LogOptions {
-        dir: dir.to_owned(),
-        partitions: PARTITIONS,
-        segment_bytes_max: 4096,
-        retention_bytes_max: 0,
-        retention_age_s_max: 0,
-    }
+    LogOptions { segment_bytes_max: 4096, ..LogOptions::new(dir, PARTITIONS) }
+}
+
+fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("shard-000/{number:020}.log"))
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(dir.join("shard-000")).expect("lists").map(|entry| entry.expect("lists").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    paths.sort();
+    paths
 }
 
 fn batch(partition: u32, base: u64, rows: usize, timestamp_ms: i64) -> Arc<Batch> {
@@ -32,17 +39,18 @@ fn batch(partition: u32, base: u64, rows: usize, timestamp_ms: i64) -> Arc<Batch
     Arc::new(batch)
 }
 
-/// Appends and waits until all is synced.
+/// Appends as one group and waits until it is synced.
 fn append(writer: &mut ShardWriter, first_seq: u64, batches: &[Arc<Batch>]) {
+    let mut group = Box::new(Group::new(1 << 20));
     for (at, batch) in batches.iter().enumerate() {
-        writer.appends.push(Append::Batch { seq: first_seq + at as u64, batch: batch.clone() }).expect("room");
+        group.push(first_seq + at as u64, batch.clone());
     }
-    let last = first_seq + batches.len() as u64 - 1;
+    writer.appends.push(Append::Group(group)).expect("room");
     loop {
         match writer.events.pop() {
-            Some(LogEvent::Synced { upto_seq }) if upto_seq == last => return,
-            Some(LogEvent::Failed { .. }) => panic!("the disk failed"),
-            Some(_) => {}
+            Some(LogEvent::Synced(group)) => return assert_eq!(group.first_seq(), first_seq),
+            Some(LogEvent::Failed(_) | LogEvent::Refused(_)) => panic!("the disk failed"),
+            Some(LogEvent::Written { .. }) => {}
             None => std::thread::yield_now(),
         }
     }
@@ -134,9 +142,9 @@ fn a_torn_tail_is_cut_and_offsets_go_on() {
         append(&mut writer, 0, &[batch(0, 0, 5, 1), batch(2, 0, 1, 1)]);
         drop(writer);
         log.close().expect("closes");
-        files::segment_path(&files::shard_dir(dir.path(), 0), 0)
+        segment_path(dir.path(), 0)
     };
-    std::fs::remove_file(files::index_path(&segment)).expect("removes");
+    std::fs::remove_file(segment.with_extension("index")).expect("removes");
     let torn = batch(0, 5, 3, 1);
     let mut file = std::fs::OpenOptions::new().append(true).open(&segment).expect("opens");
     file.write_all(&torn.bytes()[..torn.bytes().len() - 1]).expect("writes");
@@ -157,7 +165,7 @@ fn damage_in_the_middle_is_named_and_never_served() {
         drop(writer);
         log.close().expect("closes");
     }
-    let segment = files::segment_path(&files::shard_dir(dir.path(), 0), 0);
+    let segment = segment_path(dir.path(), 0);
     let mut bytes = std::fs::read(&segment).expect("reads");
     bytes[80] ^= 1;
     std::fs::write(&segment, bytes).expect("writes");
@@ -169,7 +177,7 @@ fn damage_in_the_middle_is_named_and_never_served() {
     assert_eq!(bodies(&log.reader(), 0, 5), [5, 6]);
     drop(log);
     // Without the index the scan finds it at the start.
-    std::fs::remove_file(files::index_path(&segment)).expect("removes");
+    std::fs::remove_file(segment.with_extension("index")).expect("removes");
     let (_, recovered) = open(&options(dir.path())).expect("opens");
     assert_eq!((recovered.damaged.len(), recovered.next_offsets[0]), (1, 7));
 }
@@ -207,8 +215,8 @@ fn retention_removes_the_oldest_and_says_what_is_gone() {
     drop(writer);
     log.close().expect("closes");
     // Even when nothing is left of a partition it goes on where it was.
-    for number in files::segment_numbers(&files::shard_dir(dir.path(), 0)).expect("lists") {
-        std::fs::remove_file(files::segment_path(&files::shard_dir(dir.path(), 0), number)).expect("removes");
+    for segment in segments(dir.path()) {
+        std::fs::remove_file(segment).expect("removes");
     }
     let (_, recovered) = open(&keep).expect("opens");
     assert!(recovered.next_offsets[0] >= start && recovered.start_offsets == recovered.next_offsets);

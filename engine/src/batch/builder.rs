@@ -3,7 +3,7 @@
 
 use super::{
     AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_MAX_TIMESTAMP,
-    AT_PARTITION, AT_PRODUCER, Batch, HEADER_BYTES, Row, Span, varint,
+    AT_PRODUCER, Batch, HEADER_BYTES, Row, Span, varint,
 };
 use crate::limits;
 
@@ -182,7 +182,6 @@ impl BatchBuilder {
         let rows = std::mem::take(&mut self.rows);
         let length = (bytes.len() - AT_LENGTH - 4) as i32;
         bytes[AT_LENGTH..AT_LENGTH + 4].copy_from_slice(&length.to_be_bytes());
-        bytes[AT_PARTITION..AT_MAGIC].copy_from_slice(&self.partition.to_be_bytes());
         bytes[AT_MAGIC] = 2;
         bytes[AT_LAST_DELTA..AT_BASE_TIMESTAMP].copy_from_slice(&(rows.len() as i32 - 1).to_be_bytes());
         bytes[AT_BASE_TIMESTAMP..AT_MAX_TIMESTAMP].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
@@ -192,7 +191,9 @@ impl BatchBuilder {
         bytes[AT_COUNT..HEADER_BYTES].copy_from_slice(&(rows.len() as i32).to_be_bytes());
         let crc = crc32c(&bytes[AT_ATTRIBUTES..]);
         bytes[AT_CRC..AT_ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
-        Some(Batch::from_parts(self.partition, bytes, rows))
+        let mut batch = Batch::from_parts(self.partition, bytes, rows);
+        batch.set_base_offset(0);
+        Some(batch)
     }
 }
 

@@ -3,8 +3,8 @@
 //! Foreign bytes: the largest allocation is [`limits::BATCH_ROWS_MAX`] row entries, and never more than the bytes could hold.
 
 use super::{
-    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_PARTITION, Batch,
-    HEADER_BYTES, Row, Span, crc32c, varint,
+    AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_MAX_TIMESTAMP, AT_PLACE,
+    Batch, HEADER_BYTES, Row, Span, crc32c, partition_of_place, place_field, varint,
 };
 use crate::limits;
 
@@ -30,6 +30,9 @@ pub enum DecodeError {
         /// Of the bytes.
         found: u32,
     },
+    /// Its partition or its offset is not the one that it was stored with.
+    #[error("its partition or its offset was changed")]
+    Misplaced,
 }
 
 /// Total bytes of the batch that starts here, once its first 12 bytes are present; checks only that the size is possible.
@@ -48,20 +51,38 @@ pub fn batch_bytes_hint(bytes: &[u8]) -> Result<usize, DecodeError> {
     Ok(total)
 }
 
-/// Decodes the batch at the start of `bytes` as one of the partition that its builder wrote into it.
-pub fn decode_stored(bytes: &[u8]) -> Result<Batch, DecodeError> {
-    let Some(field) = bytes.get(AT_PARTITION..AT_MAGIC) else {
-        return Err(DecodeError::Truncated { have: bytes.len(), need: HEADER_BYTES });
-    };
-    let partition = u32::from_be_bytes(field.try_into().expect("four bytes"));
-    if partition >= limits::PARTITIONS_MAX {
-        return Err(DecodeError::Malformed("partition above the limit"));
-    }
-    decode(partition, bytes)
+/// A stored batch as its header tells it, with its checksum tested and its records not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The partition that its builder wrote into it.
+    pub partition: u32,
+    /// Offset of its first event.
+    pub base_offset: u64,
+    /// Number of its events.
+    pub rows: u32,
+    /// Number of its bytes.
+    pub bytes: usize,
+    /// Time of acceptance that the records count from.
+    pub base_timestamp_ms: i64,
+    /// Latest time of acceptance.
+    pub max_timestamp_ms: i64,
 }
 
-/// Decodes the batch at the start of `bytes` as one of `partition`; what follows it is not looked at.
-pub fn decode(partition: u32, bytes: &[u8]) -> Result<Batch, DecodeError> {
+/// Tests the stored batch at the start of `bytes`: sizes and checksum. At the speed of the checksum.
+pub fn check_stored(bytes: &[u8]) -> Result<Head, DecodeError> {
+    let Some(field) = bytes.get(AT_PLACE..AT_MAGIC) else {
+        return Err(DecodeError::Truncated { have: bytes.len(), need: HEADER_BYTES });
+    };
+    let place = u32::from_be_bytes(field.try_into().expect("four bytes"));
+    let head = check(partition_of_place(place), bytes)?;
+    let crc = bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes");
+    if place_field(head.partition, head.base_offset, crc) != place {
+        return Err(DecodeError::Misplaced);
+    }
+    Ok(head)
+}
+
+fn check(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
     let total = batch_bytes_hint(bytes)?;
     let Some(bytes) = bytes.get(..total) else {
         return Err(DecodeError::Truncated { have: bytes.len(), need: total });
@@ -69,31 +90,71 @@ pub fn decode(partition: u32, bytes: &[u8]) -> Result<Batch, DecodeError> {
     if bytes[AT_MAGIC] != 2 {
         return Err(DecodeError::Malformed("magic is not 2"));
     }
-    let expected = u32::from_be_bytes(bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes"));
-    let found = crc32c(&bytes[AT_ATTRIBUTES..]);
+    let long = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let int = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    if partition >= limits::PARTITIONS_MAX {
+        return Err(DecodeError::Malformed("partition above the limit"));
+    }
+    let (expected, found) = (int(AT_CRC), crc32c(&bytes[AT_ATTRIBUTES..]));
     if expected != found {
         return Err(DecodeError::Checksum { expected, found });
     }
     if bytes[AT_ATTRIBUTES] != 0 || bytes[AT_ATTRIBUTES + 1] & 0x07 != 0 {
         return Err(DecodeError::Malformed("compressed or control batches are not stored here"));
     }
-    let count = i32::from_be_bytes(bytes[AT_COUNT..HEADER_BYTES].try_into().expect("four bytes"));
-    let last_delta = i32::from_be_bytes(bytes[AT_LAST_DELTA..AT_BASE_TIMESTAMP].try_into().expect("four bytes"));
-    if count < 1 || count as usize > limits::BATCH_ROWS_MAX || last_delta != count - 1 {
+    let rows = int(AT_COUNT);
+    if rows < 1 || rows as usize > limits::BATCH_ROWS_MAX || int(AT_LAST_DELTA) != rows - 1 {
         return Err(DecodeError::Malformed("row count"));
     }
-    let base_timestamp =
-        i64::from_be_bytes(bytes[AT_BASE_TIMESTAMP..AT_BASE_TIMESTAMP + 8].try_into().expect("eight bytes"));
-    // A record has at least seven bytes, so a lying count cannot ask for more than the bytes could hold.
-    let mut rows = Vec::with_capacity((count as usize).min((total - HEADER_BYTES) / 7));
-    let mut at = HEADER_BYTES;
-    for index in 0..count as i64 {
-        rows.push(row(bytes, &mut at, index, base_timestamp).ok_or(DecodeError::Malformed("record"))?);
+    let base_offset = long(0);
+    if base_offset.checked_add(u64::from(rows)).is_none_or(|end| end > i64::MAX as u64) {
+        return Err(DecodeError::Malformed("offset"));
     }
-    if at != total {
+    Ok(Head {
+        partition,
+        base_offset,
+        rows,
+        bytes: total,
+        base_timestamp_ms: long(AT_BASE_TIMESTAMP) as i64,
+        max_timestamp_ms: long(AT_MAX_TIMESTAMP) as i64,
+    })
+}
+
+/// Decodes the batch at the start of `bytes` as one of the partition that its builder wrote into it.
+pub fn decode_stored(bytes: &[u8]) -> Result<Batch, DecodeError> {
+    let head = check_stored(bytes)?;
+    let rows = rows(&head, &bytes[..head.bytes])?;
+    Ok(Batch::from_parts(head.partition, bytes[..head.bytes].to_vec(), rows))
+}
+
+/// Decodes the batch at the start of `bytes` as one of `partition`, whatever is written in it; what follows is not looked at.
+pub fn decode(partition: u32, bytes: &[u8]) -> Result<Batch, DecodeError> {
+    let head = check(partition, bytes)?;
+    let rows = rows(&head, &bytes[..head.bytes])?;
+    Ok(Batch::from_parts(partition, bytes[..head.bytes].to_vec(), rows))
+}
+
+/// As [`decode_stored`] of bytes that are the batch and nothing else, which are kept as they are.
+pub fn decode_whole(bytes: Vec<u8>) -> Result<Batch, DecodeError> {
+    let head = check_stored(&bytes)?;
+    if head.bytes != bytes.len() {
+        return Err(DecodeError::Malformed("bytes behind the batch"));
+    }
+    let rows = rows(&head, &bytes)?;
+    Ok(Batch::from_parts(head.partition, bytes, rows))
+}
+
+fn rows(head: &Head, bytes: &[u8]) -> Result<Vec<Row>, DecodeError> {
+    // A record has at least seven bytes, so a lying count cannot ask for more than the bytes could hold.
+    let mut rows = Vec::with_capacity((head.rows as usize).min((head.bytes - HEADER_BYTES) / 7));
+    let mut at = HEADER_BYTES;
+    for index in 0..i64::from(head.rows) {
+        rows.push(row(bytes, &mut at, index, head.base_timestamp_ms).ok_or(DecodeError::Malformed("record"))?);
+    }
+    if at != head.bytes {
         return Err(DecodeError::Malformed("bytes behind the last record"));
     }
-    Ok(Batch::from_parts(partition, bytes.to_vec(), rows))
+    Ok(rows)
 }
 
 fn row(bytes: &[u8], at: &mut usize, index: i64, base_timestamp: i64) -> Option<Row> {

@@ -1,15 +1,23 @@
-//! The index of a finished segment: one entry per batch, in the order of the file, under a checksum.
+//! The index of a finished segment: a summary by partition, which is all that a start reads, and one entry per batch.
 //!
-//! Layout, big endian: magic `ABLX`, version 1 (`u32`), bytes of the segment (`u64`), number of entries (`u32`), the entries
-//! (36 bytes each), CRC-32C of all before it. Decoding allocates no more than the bytes hold.
+//! Layout, big endian: magic `ABLX`, version 2 (`u32`), bytes of the segment (`u64`), number of entries (`u32`), number of
+//! summaries (`u32`), the summaries (44 bytes each), CRC-32C of all that; then the entries (36 bytes each) in the order of the
+//! file, CRC-32C of them. Decoding allocates no more than the bytes hold. Version 1 had no summaries: a segment that
+//! has such an index is scanned once.
 
-use crate::batch::{Batch, crc32c};
+use std::collections::BTreeMap;
+
+use crate::batch::{Batch, Head, crc32c};
 use crate::limits;
 
 const MAGIC: [u8; 4] = *b"ABLX";
-const VERSION: u32 = 1;
-const HEAD_BYTES: usize = 20;
+const VERSION: u32 = 2;
+const HEAD_BYTES: usize = 24;
+const SUMMARY_BYTES: usize = 44;
 const ENTRY_BYTES: usize = 36;
+
+/// Bytes at the start of an index that hold every summary, however many partitions there are.
+pub const SUMMARY_READ_BYTES: u64 = (HEAD_BYTES + limits::PARTITIONS_MAX as usize * SUMMARY_BYTES + 4) as u64;
 
 /// Where a batch lies in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +49,18 @@ impl Entry {
         }
     }
 
+    /// The entry of a stored batch with this head at `position`.
+    pub fn of_head(head: &Head, position: u64) -> Self {
+        Self {
+            partition: head.partition,
+            base_offset: head.base_offset,
+            rows: head.rows,
+            position,
+            bytes: head.bytes as u32,
+            max_timestamp_ms: head.max_timestamp_ms,
+        }
+    }
+
     /// Offset behind its last event.
     pub fn end_offset(&self) -> u64 {
         self.base_offset + u64::from(self.rows)
@@ -58,13 +78,79 @@ pub enum IndexError {
     Checksum,
 }
 
+/// What a segment holds of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The partition.
+    pub partition: u32,
+    /// First offset.
+    pub first: u64,
+    /// Offset behind the last.
+    pub end: u64,
+    /// Bytes of its batches.
+    pub bytes: u64,
+    /// Number of its batches.
+    pub batches: u64,
+    /// Latest time of acceptance.
+    pub max_timestamp_ms: i64,
+}
+
+/// A segment as a start needs to know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summaries {
+    /// Bytes of the segment that are batches; what lies behind is void.
+    pub segment_bytes: u64,
+    /// By partition, ascending.
+    pub partitions: Vec<Summary>,
+}
+
+impl Summaries {
+    /// Sums up the entries of a segment.
+    pub fn of(entries: &[Entry], segment_bytes: u64) -> Self {
+        let mut partitions: BTreeMap<u32, Summary> = BTreeMap::new();
+        for entry in entries {
+            let summary = partitions.entry(entry.partition).or_insert(Summary {
+                partition: entry.partition,
+                first: entry.base_offset,
+                end: entry.end_offset(),
+                bytes: 0,
+                batches: 0,
+                max_timestamp_ms: entry.max_timestamp_ms,
+            });
+            summary.end = summary.end.max(entry.end_offset());
+            summary.bytes += u64::from(entry.bytes);
+            summary.batches += 1;
+            summary.max_timestamp_ms = summary.max_timestamp_ms.max(entry.max_timestamp_ms);
+        }
+        Self { segment_bytes, partitions: partitions.into_values().collect() }
+    }
+
+    /// The latest time of acceptance of all.
+    pub fn max_timestamp_ms(&self) -> i64 {
+        self.partitions.iter().map(|summary| summary.max_timestamp_ms).max().unwrap_or(i64::MAX)
+    }
+}
+
 /// Encodes the index of a segment with `segment_bytes` bytes.
 pub fn encode(entries: &[Entry], segment_bytes: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_BYTES + entries.len() * ENTRY_BYTES + 4);
+    let summaries = Summaries::of(entries, segment_bytes);
+    let head_bytes = HEAD_BYTES + summaries.partitions.len() * SUMMARY_BYTES + 4;
+    let mut out = Vec::with_capacity(head_bytes + entries.len() * ENTRY_BYTES + 4);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_be_bytes());
     out.extend_from_slice(&segment_bytes.to_be_bytes());
     out.extend_from_slice(&(entries.len() as u32).to_be_bytes());
+    out.extend_from_slice(&(summaries.partitions.len() as u32).to_be_bytes());
+    for summary in &summaries.partitions {
+        out.extend_from_slice(&summary.partition.to_be_bytes());
+        out.extend_from_slice(&summary.first.to_be_bytes());
+        out.extend_from_slice(&summary.end.to_be_bytes());
+        out.extend_from_slice(&summary.bytes.to_be_bytes());
+        out.extend_from_slice(&summary.batches.to_be_bytes());
+        out.extend_from_slice(&summary.max_timestamp_ms.to_be_bytes());
+    }
+    let crc = crc32c(&out);
+    out.extend_from_slice(&crc.to_be_bytes());
     for entry in entries {
         out.extend_from_slice(&entry.partition.to_be_bytes());
         out.extend_from_slice(&entry.base_offset.to_be_bytes());
@@ -73,26 +159,63 @@ pub fn encode(entries: &[Entry], segment_bytes: u64) -> Vec<u8> {
         out.extend_from_slice(&entry.bytes.to_be_bytes());
         out.extend_from_slice(&entry.max_timestamp_ms.to_be_bytes());
     }
-    let crc = crc32c(&out);
+    let crc = crc32c(&out[head_bytes..]);
     out.extend_from_slice(&crc.to_be_bytes());
     out
 }
 
+/// Decodes the summaries at the start of an index; what follows them need not be there.
+pub fn decode_summaries(bytes: &[u8]) -> Result<Summaries, IndexError> {
+    Ok(head(bytes)?.0)
+}
+
+/// The summaries, the number of entries, and the bytes of the entries with their checksum.
+fn head(bytes: &[u8]) -> Result<(Summaries, usize, &[u8]), IndexError> {
+    if bytes.len() < HEAD_BYTES || bytes[..4] != MAGIC || bytes[4..8] != VERSION.to_be_bytes() {
+        return Err(IndexError::Malformed);
+    }
+    let segment_bytes = u64::from_be_bytes(field(bytes, 8));
+    let entries = u32::from_be_bytes(field(bytes, 16)) as usize;
+    let partitions = u32::from_be_bytes(field(bytes, 20)) as usize;
+    if partitions > limits::PARTITIONS_MAX as usize {
+        return Err(IndexError::Malformed);
+    }
+    let end = HEAD_BYTES + partitions * SUMMARY_BYTES;
+    if bytes.len() < end + 4 {
+        return Err(IndexError::Malformed);
+    }
+    if crc32c(&bytes[..end]) != u32::from_be_bytes(field(bytes, end)) {
+        return Err(IndexError::Checksum);
+    }
+    let partitions: Vec<Summary> = bytes[HEAD_BYTES..end]
+        .chunks_exact(SUMMARY_BYTES)
+        .map(|summary| Summary {
+            partition: u32::from_be_bytes(field(summary, 0)),
+            first: u64::from_be_bytes(field(summary, 4)),
+            end: u64::from_be_bytes(field(summary, 12)),
+            bytes: u64::from_be_bytes(field(summary, 20)),
+            batches: u64::from_be_bytes(field(summary, 28)),
+            max_timestamp_ms: i64::from_be_bytes(field(summary, 36)),
+        })
+        .collect();
+    let sane = |summary: &Summary| summary.partition < limits::PARTITIONS_MAX && summary.first < summary.end;
+    if !partitions.iter().all(sane) {
+        return Err(IndexError::Malformed);
+    }
+    Ok((Summaries { segment_bytes, partitions }, entries, &bytes[end + 4..]))
+}
+
 /// Decodes an index: its entries and the bytes of its segment.
 pub fn decode(bytes: &[u8]) -> Result<(Vec<Entry>, u64), IndexError> {
-    let Some((content, crc)) = bytes.split_last_chunk::<4>() else { return Err(IndexError::Malformed) };
-    if content.len() < HEAD_BYTES || content[..4] != MAGIC || content[4..8] != VERSION.to_be_bytes() {
+    let (Summaries { segment_bytes, .. }, count, rest) = head(bytes)?;
+    let Some((content, crc)) = rest.split_last_chunk::<4>() else { return Err(IndexError::Malformed) };
+    if Some(content.len()) != count.checked_mul(ENTRY_BYTES) {
         return Err(IndexError::Malformed);
     }
     if crc32c(content) != u32::from_be_bytes(*crc) {
         return Err(IndexError::Checksum);
     }
-    let segment_bytes = u64::from_be_bytes(field(content, 8));
-    let count = u32::from_be_bytes(field(content, 16)) as usize;
-    if Some(content.len() - HEAD_BYTES) != count.checked_mul(ENTRY_BYTES) {
-        return Err(IndexError::Malformed);
-    }
-    let entries: Vec<Entry> = content[HEAD_BYTES..]
+    let entries: Vec<Entry> = content
         .chunks_exact(ENTRY_BYTES)
         .map(|entry| Entry {
             partition: u32::from_be_bytes(field(entry, 0)),

@@ -1,12 +1,14 @@
 //! Reads a segment batch by batch and finds where it is whole: after a crash, or when its index is missing.
 //!
 //! A cut-off or wrong end is a torn tail: what is behind the last whole batch was never acknowledged as synced. A damaged batch
-//! with whole ones behind it is named and passed over: its bytes are kept and never served.
+//! with whole ones behind it is named and passed over: its bytes are kept and never served. A batch that is whole but does not
+//! continue its partition (an old one that the disk put there, or one that was refused and written again) is passed over as well.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::Entry;
-use crate::batch::{DecodeError, HEADER_BYTES, batch_bytes_hint, decode_stored};
+use crate::batch::{DecodeError, HEADER_BYTES, batch_bytes_hint, check_stored};
 use crate::limits;
 
 /// Where a scan reads from.
@@ -44,44 +46,63 @@ pub struct Scanned {
     pub good_bytes: u64,
     /// Damage before that.
     pub damaged: Vec<Damage>,
+    /// Behind the good bytes there is something else than zeros.
+    pub is_torn: bool,
 }
 
 /// Bytes that are read at once.
 const WINDOW_BYTES: usize = 4 * limits::BATCH_BYTES_MAX;
 
-/// Scans the first `bytes` bytes of a segment.
-pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64) -> io::Result<Scanned> {
+/// Scans the first `bytes` bytes of a segment. `next_of` says from which offset on a partition continues.
+pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, next_of: impl Fn(u32) -> u64) -> io::Result<Scanned> {
     let mut window = Window { source, end: bytes, start: 0, bytes: Vec::new() };
     let mut found = Scanned::default();
+    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
     let mut at = 0;
     // Where the damage began that the scan is trying to get behind, and what it is.
     let mut lost: Option<(u64, String)> = None;
-    while at < bytes {
-        match decode_stored(window.at(at)?) {
-            Ok(batch) => {
-                if let Some((position, reason)) = lost.take() {
-                    found.damaged.push(Damage { position, bytes: at - position, reason });
+    while at < window.end {
+        match check_stored(window.at(at)?) {
+            Ok(head) => {
+                let entry = Entry::of_head(&head, at);
+                let next = next.entry(head.partition).or_insert_with(|| next_of(head.partition));
+                if entry.base_offset >= *next {
+                    if let Some((position, reason)) = lost.take() {
+                        found.damaged.push(Damage { position, bytes: at - position, reason });
+                    }
+                    *next = entry.end_offset();
+                    found.entries.push(entry);
+                    found.good_bytes = at + head.bytes as u64;
                 }
-                found.entries.push(Entry::of(&batch, at));
-                at += batch.bytes().len() as u64;
-                found.good_bytes = at;
+                at += head.bytes as u64;
             }
             Err(error) => {
-                let reason = lost.take().unwrap_or_else(|| (at, error.to_string()));
-                lost = Some(reason);
-                at += skip(&error, window.at(at)?);
+                if lost.is_none() {
+                    lost = Some((at, error.to_string()));
+                }
+                let here = window.at(at)?;
+                let zeros = zeros(here);
+                at += if zeros >= MOSTLY_ZEROS { zeros as u64 } else { skip(&error, here) };
             }
         }
     }
+    found.is_torn = !window.is_zero_from(found.good_bytes)?;
     Ok(found)
+}
+
+/// So many zeros are reserved space and not the inside of a batch: they are passed over at once.
+const MOSTLY_ZEROS: usize = 512;
+
+fn zeros(bytes: &[u8]) -> usize {
+    bytes.chunks(64).take_while(|chunk| chunk.iter().all(|byte| *byte == 0)).map(<[u8]>::len).sum()
 }
 
 /// How far to go on after `error`: over the batch if only its content is wrong and its length leads to another, else byte by
 /// byte, past what cannot be the start of a batch.
 fn skip(error: &DecodeError, bytes: &[u8]) -> u64 {
-    if let DecodeError::Checksum { .. } = error
+    if let DecodeError::Checksum { .. } | DecodeError::Misplaced = error
         && let Ok(length) = batch_bytes_hint(bytes)
-        && bytes.get(length..).is_some_and(|next| next.is_empty() || decode_stored(next).is_ok())
+        && bytes.get(length..).is_some_and(|next| next.is_empty() || check_stored(next).is_ok())
     {
         return length as u64;
     }
@@ -123,5 +144,18 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
             self.start = at;
         }
         Ok(self.bytes.get((at - self.start) as usize..).unwrap_or(&[]))
+    }
+
+    /// Nothing but zeros from `at` to the end.
+    fn is_zero_from(&mut self, at: u64) -> io::Result<bool> {
+        let mut at = at;
+        while at < self.end {
+            let bytes = self.at(at)?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += bytes.len().max(1) as u64;
+        }
+        Ok(true)
     }
 }

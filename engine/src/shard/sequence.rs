@@ -10,13 +10,12 @@ pub struct Sequencer {
     next_seq: u64,
     /// By position among the owned partitions.
     next_offset: Vec<u64>,
-    wants_restart: bool,
 }
 
 impl Sequencer {
     pub fn new(shard: u32, shards: u32, next_offsets: &[u64]) -> Self {
         let next_offset = next_offsets.iter().skip(shard as usize).step_by(shards as usize).copied().collect();
-        Self { shard, shards, next_seq: 0, next_offset, wants_restart: false }
+        Self { shard, shards, next_seq: 0, next_offset }
     }
 
     /// The partitions of the shard, ascending.
@@ -45,18 +44,5 @@ impl Sequencer {
     pub fn take_back(&mut self, batch: &Batch) {
         let next = self.slot(batch.partition());
         *next = (*next).min(batch.base_offset());
-    }
-
-    /// The writer has to be told that what comes next is a new start.
-    pub fn want_restart(&mut self) {
-        self.wants_restart = true;
-    }
-
-    pub fn wants_restart(&self) -> bool {
-        self.wants_restart
-    }
-
-    pub fn restarted(&mut self) {
-        self.wants_restart = false;
     }
 }

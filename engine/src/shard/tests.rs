@@ -4,6 +4,7 @@ use super::*;
 use crate::batch::{BatchBuilder, HeaderWriter};
 use crate::filter::{CompileOptions, Dialect, Filter};
 use crate::lane::{LaneItem, LaneReceiver, lane};
+use crate::log::Group;
 use crate::ring::{Bell, ring};
 use crate::route::{EndpointId, Route, Source};
 
@@ -12,6 +13,8 @@ struct World {
     mesh: Producer<Submitted>,
     acks: Consumer<Ack>,
     appends: Consumer<Append>,
+    /// What the writer has taken and not given back.
+    groups: std::collections::VecDeque<Box<Group>>,
     log: Producer<LogEvent>,
     commands: Producer<Command>,
     heads: Heads,
@@ -35,6 +38,10 @@ fn table(version: u64, routes: &[(&str, EndpointId)]) -> Arc<RouteTable> {
 
 /// Shard 1 of 2 in a log of four partitions: it owns 1 and 3.
 fn world(routes: &[(&str, EndpointId)]) -> World {
+    world_with(routes, CommitPolicy::default())
+}
+
+fn world_with(routes: &[(&str, EndpointId)], commit: CommitPolicy) -> World {
     let bell = Bell::default();
     let (mesh, inlet) = ring(16, &bell);
     let (ack_to, acks) = ring(64, &bell);
@@ -53,9 +60,10 @@ fn world(routes: &[(&str, EndpointId)]) -> World {
         commands: command_from,
         heads: heads.clone(),
         stats: stats.clone(),
+        commit,
     };
     let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
-    World { shard, mesh, acks, appends, log, commands, heads, stats }
+    World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, stats }
 }
 
 fn batch(partition: u32, bodies: &[&str]) -> Batch {
@@ -73,7 +81,7 @@ impl World {
     }
 
     fn turn(&mut self) {
-        while self.shard.step() {}
+        while self.shard.step(0) {}
     }
 
     fn log_says(&mut self, event: LogEvent) {
@@ -85,13 +93,26 @@ impl World {
         std::iter::from_fn(|| self.acks.pop()).map(|ack| (ack.ticket.slot, ack.result.map(|p| p.base_offset))).collect()
     }
 
+    /// What the writer was given: places of batches, and `None` for a new start.
     fn appended(&mut self) -> Vec<Option<(u32, u64)>> {
-        std::iter::from_fn(|| self.appends.pop())
-            .map(|append| match append {
-                Append::Batch { batch, .. } => Some((batch.partition(), batch.base_offset())),
-                Append::Restart => None,
-            })
-            .collect()
+        let mut all = Vec::new();
+        while let Some(append) = self.appends.pop() {
+            match append {
+                Append::Group(group) => {
+                    all.extend(group.batches().iter().map(|batch| Some((batch.partition(), batch.base_offset()))));
+                    self.groups.push_back(group);
+                }
+                Append::Restart => all.push(None),
+            }
+        }
+        all
+    }
+
+    /// The writer syncs the oldest group that it has.
+    fn sync(&mut self) {
+        self.appended();
+        let group = self.groups.pop_front().expect("a group");
+        self.log_says(LogEvent::Synced(group));
     }
 
     fn add_lane(&mut self, endpoint: EndpointId, table: Arc<RouteTable>) -> LaneReceiver {
@@ -113,20 +134,22 @@ fn offsets(receiver: &mut LaneReceiver) -> Vec<u64> {
 }
 
 #[test]
-fn acks_come_at_their_level_and_offsets_without_gap() {
+fn batches_get_their_offsets_and_each_ack_level_its_moment() {
     let mut world = world(&[]);
     world.submit(1, AckLevel::Memory, batch(1, &["1", "2"]));
     world.submit(2, AckLevel::Written, batch(1, &["3"]));
     world.submit(3, AckLevel::Synced, batch(3, &["4"]));
-    assert_eq!(world.appended(), [Some((1, 10)), Some((1, 12)), Some((3, 0))]);
+    // The idle device got the first at once; the others wait for it and go together.
+    assert_eq!(world.appended(), [Some((1, 10))]);
     assert_eq!(world.acked(), [(1, Ok(10))]);
+    world.log_says(LogEvent::Written { upto_seq: 0 });
+    assert_eq!(world.acked(), []);
+    world.sync();
+    assert_eq!(world.appended(), [Some((1, 12)), Some((3, 0))]);
+    assert_eq!(world.heads.all(), [0, 12, 0, 0]);
     world.log_says(LogEvent::Written { upto_seq: 2 });
     assert_eq!(world.acked(), [(2, Ok(12))]);
-    assert_eq!(world.heads.all(), [0, 10, 0, 0]);
-    world.log_says(LogEvent::Synced { upto_seq: 1 });
-    assert_eq!(world.acked(), []);
-    assert_eq!(world.heads.all(), [0, 13, 0, 0]);
-    world.log_says(LogEvent::Synced { upto_seq: 2 });
+    world.sync();
     assert_eq!(world.acked(), [(3, Ok(0))]);
     assert_eq!(world.heads.all(), [0, 13, 0, 1]);
     assert!(world.shard.is_idle());
@@ -134,20 +157,73 @@ fn acks_come_at_their_level_and_offsets_without_gap() {
 }
 
 #[test]
-fn a_failed_append_gives_its_offsets_back() {
+fn a_failed_group_gives_its_offsets_back() {
     let mut world = world(&[]);
     world.submit(1, AckLevel::Synced, batch(1, &["1"]));
     world.submit(2, AckLevel::Memory, batch(1, &["2"]));
     world.submit(3, AckLevel::Synced, batch(3, &["3"]));
-    world.log_says(LogEvent::Synced { upto_seq: 0 });
-    world.log_says(LogEvent::Failed { from_seq: 1 });
+    world.sync();
     // The second had been acknowledged at `memory`, which promises no more.
-    assert_eq!(world.acked(), [(2, Ok(11)), (1, Ok(10)), (3, Err(Refused::LogFailed))]);
+    assert_eq!(world.acked(), [(2, Ok(11)), (1, Ok(10))]);
+    world.appended();
+    let group = world.groups.pop_front().expect("the group of the second and the third");
     world.submit(4, AckLevel::Synced, batch(1, &["4"]));
+    world.log_says(LogEvent::Failed(group));
+    // The fourth, which was filling the next group, goes with them.
+    assert_eq!(world.acked(), [(3, Err(Refused::LogFailed)), (4, Err(Refused::LogFailed))]);
+    world.submit(5, AckLevel::Synced, batch(1, &["5"]));
+    assert_eq!(world.appended(), [None, Some((1, 11))]);
+    world.sync();
+    assert_eq!((world.acked(), world.heads.all()), (vec![(5, Ok(11))], vec![0, 12, 0, 0]));
+}
+
+#[test]
+fn full_groups_queue_behind_the_one_that_is_written_and_then_the_shard_pushes_back() {
+    let mut world = world(&[]);
+    let large = "x".repeat(limits::BATCH_BYTES_SEAL - 200);
+    let batches = 4 * limits::COMMIT_BYTES_DEFAULT / limits::BATCH_BYTES_SEAL;
+    let mut submitted = 0;
+    for slot in 0..batches as u32 {
+        let ticket = Ticket { core: 0, slot, generation: 0, level: AckLevel::Synced };
+        if world.mesh.push(Submitted { batch: batch(1, &[&large]), ticket }).is_err() {
+            break;
+        }
+        submitted += 1;
+        world.turn();
+    }
     let appended = world.appended();
-    assert_eq!(appended[3..], [None, Some((1, 11))]);
-    world.log_says(LogEvent::Failed { from_seq: 2 });
-    assert_eq!(world.heads.all(), [0, 11, 0, 0]);
+    assert!(world.groups.len() == 2, "the first batch alone, then a full group; the third group fills");
+    assert!(world.mesh.room() == 0 && submitted < batches, "the ring pushes back");
+    while !world.groups.is_empty() {
+        world.sync();
+        world.appended();
+    }
+    assert_eq!(world.heads.get(1), 10 + submitted as u64);
+    assert!(appended.len() < submitted && world.shard.is_idle());
+}
+
+#[test]
+fn an_idle_device_waits_only_as_long_as_it_is_told() {
+    let commit = CommitPolicy { delay_us_max: 500, ..CommitPolicy::default() };
+    let mut world = world_with(&[], commit);
+    world.submit(1, AckLevel::Synced, batch(1, &["1"]));
+    assert_eq!((world.appended(), world.shard.next_due_us()), (vec![], Some(500)));
+    world.shard.step(400);
+    assert_eq!(world.appended(), []);
+    world.shard.step(500);
+    assert_eq!(world.appended(), [Some((1, 10))]);
+    assert_eq!(world.shard.next_due_us(), None);
+}
+
+#[test]
+fn a_writer_that_is_gone_refuses_everything() {
+    let mut world = world(&[]);
+    world.submit(1, AckLevel::Synced, batch(1, &["1"]));
+    let (_, nobody) = ring(1, &Bell::default());
+    world.appends = nobody;
+    world.submit(2, AckLevel::Synced, batch(1, &["2"]));
+    assert_eq!(world.acked(), [(1, Err(Refused::LogFailed)), (2, Err(Refused::LogFailed))]);
+    assert!(world.shard.is_idle());
 }
 
 #[test]
@@ -158,7 +234,7 @@ fn only_synced_batches_are_matched_and_each_endpoint_gets_one_copy() {
     let mut all = world.add_lane(1, table(1, &routes));
     world.submit(1, AckLevel::Memory, batch(1, &[r#"{"t":6}"#, r#"{"t":1}"#, r#"{"t":9}"#, "no json"]));
     assert_eq!(offsets(&mut alerts), Vec::<u64>::new());
-    world.log_says(LogEvent::Synced { upto_seq: 0 });
+    world.sync();
     assert_eq!(offsets(&mut alerts), [10, 12]);
     assert_eq!(offsets(&mut all), [10, 11, 12, 13]);
     assert_eq!((world.stats.matched_events(0), world.stats.matched_events(1)), (2, 4));
@@ -169,10 +245,10 @@ fn a_table_is_swapped_between_two_batches() {
     let mut world = world(&[("$body.t > 5", 0)]);
     let mut lane = world.add_lane(0, table(1, &[("$body.t > 5", 0)]));
     world.submit(1, AckLevel::Synced, batch(1, &[r#"{"t":6}"#]));
-    world.log_says(LogEvent::Synced { upto_seq: 0 });
+    world.sync();
     world.commands.push(Command::Install { table: table(2, &[("$body.t < 5", 0)]), lanes: vec![] }).expect("room");
     world.submit(2, AckLevel::Synced, batch(1, &[r#"{"t":6}"#, r#"{"t":1}"#]));
-    world.log_says(LogEvent::Synced { upto_seq: 1 });
+    world.sync();
     assert_eq!(offsets(&mut lane), [10, 12]);
 }
 
@@ -182,9 +258,9 @@ fn an_endpoint_that_does_not_read_is_behind_and_costs_nobody() {
     let mut world = world(&routes);
     let (slow, mut fast) = (world.add_lane(0, table(1, &routes)), world.add_lane(1, table(1, &routes)));
     let mut got = Vec::new();
-    for seq in 0..2 * limits::LANE_DELIVERIES_MAX as u64 {
+    for _ in 0..2 * limits::LANE_DELIVERIES_MAX {
         world.submit(1, AckLevel::Synced, batch(1, &["{}"]));
-        world.log_says(LogEvent::Synced { upto_seq: seq });
+        world.sync();
         got.extend(offsets(&mut fast));
         world.appended();
         world.acked();

@@ -97,16 +97,17 @@ fn node_problems(node: &NodeSettings) -> Vec<Problem> {
 }
 
 fn log_problems(log: &LogSettings) -> Vec<Problem> {
-    let (least, most) = (1 << 20, 1 << 36);
     let mut found = Vec::new();
-    if !(least..=most).contains(&log.segment_bytes_max) {
-        let message = format!("`segment_bytes_max` is {}", log.segment_bytes_max);
-        found.push(Problem {
-            field: "segment_bytes_max",
-            message,
-            help: format!("use a number from {least} to {most}"),
-        });
-    }
+    let mut range = |field, value: u64, least: u64, most: u64| {
+        if !(least..=most).contains(&value) {
+            let help = format!("use a number from {least} to {most}");
+            found.push(Problem { field, message: format!("`{field}` is {value}"), help });
+        }
+    };
+    range("segment_bytes_max", log.segment_bytes_max, 1 << 20, 1 << 36);
+    range("commit_bytes_max", log.commit_bytes_max as u64, 4096, limits::COMMIT_BYTES_MAX as u64);
+    range("commit_delay_ms_max", log.commit_delay_ms_max, 0, 1000);
+    range("recent_bytes_max", log.recent_bytes_max as u64, 0, 1 << 34);
     if log.retention_bytes_max != 0 && log.retention_bytes_max < log.segment_bytes_max {
         let message =
             "`retention_bytes_max` is smaller than one segment, and only whole segments are removed".to_owned();

@@ -39,11 +39,29 @@ pub struct LogSettings {
     pub retention_bytes_max: u64,
     /// Segments are removed once all of their events are older, in seconds; 0 keeps everything.
     pub retention_age_s_max: u64,
+    /// Most bytes that one sync commits.
+    pub commit_bytes_max: usize,
+    /// How long an idle device waits for more to commit, in milliseconds; 0: not at all.
+    pub commit_delay_ms_max: u64,
+    /// Write past the system's memory (O_DIRECT) where the file system can.
+    pub direct_io: bool,
+    /// Bytes of the newest batches of a shard that stay in memory for readers.
+    pub recent_bytes_max: usize,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { segment_bytes_max: 256 * 1024 * 1024, retention_bytes_max: 0, retention_age_s_max: 0 }
+        let log = connectors::hub::LogOptions::new("", 1);
+        let commit = engine::shard::CommitPolicy::default();
+        Self {
+            segment_bytes_max: log.segment_bytes_max,
+            retention_bytes_max: log.retention_bytes_max,
+            retention_age_s_max: log.retention_age_s_max,
+            commit_bytes_max: commit.bytes_max,
+            commit_delay_ms_max: commit.delay_us_max / 1000,
+            direct_io: log.direct_io,
+            recent_bytes_max: log.recent_bytes_max,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ fn snapshot() -> NodeSnapshot {
         log: LogSnapshot::of(&log),
         endpoints: vec![EndpointSnapshot {
             lag_events: 9,
+            lag_bytes: 2000,
+            lag_seconds: 70,
             is_behind: true,
             ..EndpointSnapshot::of("a\"b\\c\n", "webhook", &stats)
         }],
@@ -71,6 +73,8 @@ fn every_number_is_there() {
         (format!("anabranch_endpoint_delivered_events_total{endpoint}"), 7.0),
         (format!("anabranch_endpoint_retries_total{endpoint}"), 2.0),
         (format!("anabranch_endpoint_lag_events{endpoint}"), 9.0),
+        (format!("anabranch_endpoint_lag_bytes{endpoint}"), 2000.0),
+        (format!("anabranch_endpoint_lag_seconds{endpoint}"), 70.0),
         (format!("anabranch_endpoint_behind{endpoint}"), 1.0),
     ] {
         assert_eq!(samples.get(name.as_str()), Some(&value), "{name} in\n{text}");

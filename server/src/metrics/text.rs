@@ -44,10 +44,12 @@ const LOG_GAUGES: [Row<LogSnapshot>; 2] = [
     ("log_segments", "Log segments on disk", |log| log.segments),
 ];
 
-const LOG_COUNTERS: [Row<LogSnapshot>; 4] = [
+const LOG_COUNTERS: [Row<LogSnapshot>; 6] = [
     ("log_appended_batches", "Batches synced", |log| log.appended_batches),
     ("log_appended_bytes", "Bytes synced", |log| log.appended_bytes),
     ("log_failures", "Writes and syncs of the log that failed", |log| log.failures),
+    ("log_rewritten_groups", "Groups written again after a sync that failed", |log| log.rewritten_groups),
+    ("log_damaged_bytes", "Bytes of the log found damaged and not served", |log| log.damaged_bytes),
     ("log_removed_segments", "Segments removed by retention", |log| log.removed_segments),
 ];
 
@@ -66,8 +68,10 @@ const ENDPOINT_COUNTERS: [Row<EndpointSnapshot>; 8] = [
     }),
 ];
 
-const ENDPOINT_GAUGES: [Row<EndpointSnapshot>; 2] = [
+const ENDPOINT_GAUGES: [Row<EndpointSnapshot>; 4] = [
     ("endpoint_lag_events", "Events of the log behind the cursors of the endpoint", |endpoint| endpoint.lag_events),
+    ("endpoint_lag_bytes", "Bytes of these events in the log", |endpoint| endpoint.lag_bytes),
+    ("endpoint_lag_seconds", "Age of the first of these events", |endpoint| endpoint.lag_seconds),
     ("endpoint_behind", "1 while the endpoint is fed from the log instead of memory", |endpoint| {
         u64::from(endpoint.is_behind)
     }),

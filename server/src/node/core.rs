@@ -14,6 +14,7 @@ use connectors::intake::Intake;
 use engine::ring::Bell;
 use engine::shard::Shard;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Duration, Instant};
 
 /// Turns a shard takes before it lets the core's connections run.
 const STEPS_PER_POLL_MAX: usize = 16;
@@ -99,11 +100,13 @@ pub fn run(mut setup: CoreSetup) -> std::io::Result<()> {
 
 /// Gives the shard its turns, and ends when it is told to stop and has nothing left.
 async fn drive(mut shard: Shard, bell: Bell, committed: Arc<Notify>, stopping: Arc<AtomicBool>) {
+    let began = Instant::now();
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(began));
     std::future::poll_fn(move |cx| {
         bell.register(cx.waker());
         let mut worked = false;
         for step in 0.. {
-            if !shard.step() {
+            if !shard.step(began.elapsed().as_micros() as u64) {
                 break;
             }
             worked = true;
@@ -114,6 +117,12 @@ async fn drive(mut shard: Shard, bell: Bell, committed: Arc<Notify>, stopping: A
         }
         if worked {
             committed.notify_waiters();
+        }
+        if let Some(due_us) = shard.next_due_us() {
+            timer.as_mut().reset(began + Duration::from_micros(due_us));
+            if timer.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         if stopping.load(Ordering::Acquire) && shard.is_idle() { Poll::Ready(()) } else { Poll::Pending }
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use connectors::hub::LogReader;
 use connectors::sink::{Cursors, Feed, SinkStats, feed};
+use engine::cursor::Follower;
 use engine::lane::Heads;
 use engine::ring::Bell;
 use engine::route::EndpointId;
@@ -132,13 +133,11 @@ impl EndpointTask {
             *self.cursors.lock().unwrap_or_else(PoisonError::into_inner) = cursors.clone();
             let bell = Bell::default();
             let (sender, feed) = feed(FEED_DELIVERIES_MAX, cursors);
+            let lanes = self.around.switchboard.connect(self.id, &bell).await;
             let feeder = Feeder {
-                endpoint: self.id,
+                follower: Follower::new(self.id, lanes, self.around.heads.clone(), start),
                 name: self.name.clone(),
-                lanes: self.around.switchboard.connect(self.id, &bell).await,
                 bell,
-                heads: self.around.heads.clone(),
-                next: start,
                 sender,
                 reader: self.around.reader.clone(),
                 table: self.around.switchboard.table().clone(),

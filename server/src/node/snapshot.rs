@@ -1,8 +1,10 @@
 //! All counters of a node at one moment, summed up for those who show them.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use connectors::http::RejectReason;
+use engine::log::Lag;
 
 use super::Shared;
 use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, Rejected, ShardSnapshot};
@@ -11,12 +13,18 @@ use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, Rejected, Shar
 pub fn take(shared: &Shared) -> NodeSnapshot {
     let table = shared.switchboard.table().load();
     let heads = shared.heads.all();
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let mut endpoints = Vec::new();
     for endpoint in shared.endpoints() {
         let mut snapshot = EndpointSnapshot::of(&endpoint.name, endpoint.kind.name(), &endpoint.stats);
         snapshot.matched_events = shared.shard_stats.iter().map(|shard| shard.matched_events(endpoint.id)).sum();
         let cursors = endpoint.cursors();
         snapshot.lag_events = heads.iter().zip(&cursors).map(|(head, cursor)| head.saturating_sub(*cursor)).sum();
+        let lags = (0..).zip(&cursors).filter(|(partition, cursor)| **cursor < heads[*partition as usize]);
+        let lags: Vec<Lag> = lags.map(|(partition, cursor)| shared.reader.lag(partition, *cursor)).collect();
+        snapshot.lag_bytes = lags.iter().map(|lag| lag.bytes).sum();
+        let since_ms = lags.iter().filter_map(|lag| lag.since_ms).min();
+        snapshot.lag_seconds = since_ms.map_or(0, |since_ms| u64::try_from(now_ms - since_ms).unwrap_or(0) / 1000);
         snapshot.lost_events = endpoint.lost_events.load(Ordering::Relaxed);
         snapshot.is_behind = endpoint.is_behind.load(Ordering::Relaxed);
         endpoints.push(snapshot);

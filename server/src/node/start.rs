@@ -17,7 +17,7 @@ use engine::limits;
 use engine::mesh::{Ack, Submitted};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::route::EndpointId;
-use engine::shard::{Command, Shard, ShardStats, Wiring};
+use engine::shard::{Command, CommitPolicy, Shard, ShardStats, Wiring};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::core::{self, CoreSetup, Stage};
@@ -100,11 +100,12 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     std::fs::create_dir_all(&data_dir).map_err(|error| StartError::DataDir { path: data_dir.clone(), error })?;
     let partitions = config.node.partitions;
     let log_options = LogOptions {
-        dir: data_dir.join("log"),
-        partitions,
         segment_bytes_max: config.log.segment_bytes_max,
         retention_bytes_max: config.log.retention_bytes_max,
         retention_age_s_max: config.log.retention_age_s_max,
+        direct_io: config.log.direct_io,
+        recent_bytes_max: config.log.recent_bytes_max,
+        ..LogOptions::new(data_dir.join("log"), partitions)
     };
     let (mut log, recovered) = hub::open(&log_options)?;
     let state = Arc::new(State::open(&data_dir.join("state.redb"))?);
@@ -148,6 +149,10 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             commands: command_from,
             heads: heads.clone(),
             stats: shard_stats[number].clone(),
+            commit: CommitPolicy {
+                bytes_max: config.log.commit_bytes_max,
+                delay_us_max: config.log.commit_delay_ms_max * 1000,
+            },
         };
         shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
     }

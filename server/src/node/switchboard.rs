@@ -12,7 +12,7 @@ use engine::route::{EndpointId, RouteTable};
 use engine::shard::Command;
 use tokio::sync::Mutex;
 
-use super::feeder::ShardLane;
+use engine::cursor::ShardLane;
 
 /// Waiting for a shard to take its commands; it does so with every step.
 const COMMAND_RETRY: Duration = Duration::from_micros(200);

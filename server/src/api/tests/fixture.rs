@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use connectors::hub::{self, Log, LogOptions, ShardWriter};
 use engine::batch::{BatchBuilder, HeaderWriter};
+use engine::log::Group;
 use engine::mesh::{Append, LogEvent};
 use engine::ring::Bell;
 use hyper_util::rt::TokioIo;
@@ -38,11 +39,10 @@ impl Fixture {
     fn open(partitions: u32, segment_bytes_max: u64, retention_bytes_max: u64) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let options = LogOptions {
-            dir: dir.path().join("log"),
-            partitions,
             segment_bytes_max,
             retention_bytes_max,
-            retention_age_s_max: 0,
+            recent_bytes_max: 0,
+            ..LogOptions::new(dir.path().join("log"), partitions)
         };
         let (mut log, recovered) = hub::open(&options).expect("opens");
         let bell = Bell::default();
@@ -83,15 +83,16 @@ impl Fixture {
         batch.set_base_offset(*next);
         *next += data.len() as u64;
         self.seq += 1;
-        let append = Append::Batch { seq: self.seq, batch: Arc::new(batch) };
-        self.writer.appends.push(append).expect("room");
+        let mut group = Box::new(Group::new(batch.bytes().len()));
+        group.push(self.seq, Arc::new(batch));
+        self.writer.appends.push(Append::Group(group)).expect("room");
         let (wanted, events, bell) = (self.seq, &mut self.writer.events, &self.bell);
         poll_fn(|context| {
             bell.register(context.waker());
             while let Some(event) = events.pop() {
                 match event {
-                    LogEvent::Synced { upto_seq } if upto_seq >= wanted => return Poll::Ready(()),
-                    LogEvent::Failed { .. } => panic!("the log failed"),
+                    LogEvent::Synced(group) if group.last_seq() >= wanted => return Poll::Ready(()),
+                    LogEvent::Failed(_) => panic!("the log failed"),
                     _ => {}
                 }
             }
@@ -101,13 +102,9 @@ impl Fixture {
         self.committed.notify_waiters();
     }
 
-    /// Waits until retention has removed something; the first offset that is left.
-    pub async fn until_first_moves(&self, partition: u32) -> u64 {
-        loop {
-            let (first, _) = self.log.reader().bounds(partition);
-            if first > 0 {
-                return first;
-            }
+    /// Waits until retention has removed all before `offset`.
+    pub async fn until_first_is(&self, partition: u32, offset: u64) {
+        while self.log.reader().bounds(partition).0 != offset {
             tokio::task::yield_now().await;
         }
     }

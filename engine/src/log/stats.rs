@@ -1,4 +1,4 @@
-//! What the log counts: added to once per group commit.
+//! What the log counts: added to once per group commit, read by anyone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,11 +13,13 @@ pub struct LogStats {
     pub bytes: AtomicU64,
     /// Number of segments.
     pub segments: AtomicU64,
+    /// Groups committed since the start.
+    pub groups: AtomicU64,
     /// Batches synced since the start.
     pub appended_batches: AtomicU64,
     /// Bytes synced since the start.
     pub appended_bytes: AtomicU64,
-    /// fdatasync calls since the start.
+    /// Syncs of segments since the start, as the storage counts them.
     pub syncs: AtomicU64,
     /// Time spent in them, in microseconds.
     pub sync_micros: AtomicU64,
@@ -25,18 +27,27 @@ pub struct LogStats {
     pub sync_buckets: [AtomicU64; SYNC_SECONDS_BUCKETS.len() + 1],
     /// Writes or syncs that failed.
     pub failures: AtomicU64,
+    /// Groups that a failed sync had left in doubt and that were written again elsewhere.
+    pub rewritten_groups: AtomicU64,
     /// Segments removed by retention.
     pub removed_segments: AtomicU64,
+    /// Bytes found damaged, at the start or while reading.
+    pub damaged_bytes: AtomicU64,
 }
 
 impl LogStats {
-    pub(super) fn synced(&self, batches: u64, bytes: u64, took: Duration) {
-        self.appended_batches.fetch_add(batches, Ordering::Relaxed);
-        self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// A sync took so long.
+    pub fn synced(&self, took: Duration) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         self.sync_micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
         let bucket = SYNC_SECONDS_BUCKETS.partition_point(|bound| *bound < took.as_secs_f64());
         self.sync_buckets[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self, batches: u64, bytes: u64) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.appended_batches.fetch_add(batches, Ordering::Relaxed);
+        self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,291 @@
+//! The way of one endpoint through the log: from its lanes while it keeps up, from the log while it is behind, the two joined
+//! without seam. A state machine: [`Follower::step`] says what to do next, its owner does it.
+//!
+//! What always holds: per partition the offsets that are handed over only grow, each matching one comes once, and what was not
+//! wanted is passed over by moving the cursor. The protocol with the shard is [`crate::lane`]'s.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::lane::{Delivery, Heads, LaneItem, LaneReceiver};
+use crate::limits;
+use crate::route::{EndpointId, Matcher, RouteTable};
+
+#[cfg(test)]
+mod tests;
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step {
+    /// Hand this over; deliveries of a partition come in offset order.
+    Deliver(Delivery),
+    /// Nothing of the partition before this offset is wanted but what was handed over.
+    Advance {
+        /// The partition.
+        partition: u32,
+        /// The offset.
+        offset: u64,
+    },
+    /// Read on in the log and answer with [`Follower::give`] or [`Follower::skip`].
+    Read {
+        /// The partition.
+        partition: u32,
+        /// From this offset on.
+        from: u64,
+    },
+    /// The log has no such events any more.
+    Lost {
+        /// The partition.
+        partition: u32,
+        /// The first of them.
+        from: u64,
+        /// The offset behind the last.
+        to: u64,
+    },
+    /// Nothing is to be done until a lane rings.
+    Idle,
+}
+
+#[derive(Debug)]
+enum Phase {
+    CatchingUp,
+    AwaitingLive,
+    /// The lane is complete from these heads on; what lies before them comes from the log.
+    Joining(Vec<(u32, u64)>),
+    Live,
+}
+
+/// One shard's lane as the follower sees it.
+#[derive(Debug)]
+pub struct ShardLane {
+    receiver: LaneReceiver,
+    /// The partitions whose events come through it.
+    partitions: Vec<u32>,
+    phase: Phase,
+}
+
+impl ShardLane {
+    /// A lane that starts behind.
+    pub fn new(receiver: LaneReceiver, partitions: Vec<u32>) -> Self {
+        Self { receiver, partitions, phase: Phase::CatchingUp }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.receiver.is_empty() || (matches!(self.phase, Phase::Live) && self.receiver.is_behind())
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Follower {
+    endpoint: EndpointId,
+    lanes: Vec<ShardLane>,
+    heads: Heads,
+    /// Where to go on, per partition.
+    next: Vec<u64>,
+    /// The lane whose turn it is, and how much it has had.
+    at: usize,
+    used: usize,
+    /// Lanes in a row that had nothing.
+    quiet: usize,
+    /// A partition that is read from the log, and up to which head at least.
+    reading: Option<(u32, u64)>,
+    batches: VecDeque<Arc<Batch>>,
+    out: VecDeque<Step>,
+    matcher: Matcher,
+}
+
+impl Follower {
+    /// Follows from `next` on, one offset per partition.
+    pub fn new(endpoint: EndpointId, lanes: Vec<ShardLane>, heads: Heads, next: Vec<u64>) -> Self {
+        Self {
+            endpoint,
+            lanes,
+            heads,
+            next,
+            at: 0,
+            used: 0,
+            quiet: 0,
+            reading: None,
+            batches: VecDeque::new(),
+            out: VecDeque::new(),
+            matcher: Matcher::default(),
+        }
+    }
+
+    /// There is something to do without waiting for the clock. Register with the bell before asking.
+    pub fn has_work(&self) -> bool {
+        self.lanes.iter().any(ShardLane::has_work)
+    }
+
+    /// Some lane is not live: the endpoint is fed from the log.
+    pub fn is_behind(&self) -> bool {
+        self.lanes.iter().any(|lane| !matches!(lane.phase, Phase::Live))
+    }
+
+    /// Everything up to the heads has been handed over or passed over.
+    pub fn is_drained(&self) -> bool {
+        self.out.is_empty() && (0..self.heads.partitions()).all(|p| self.next[p as usize] >= self.heads.get(p))
+    }
+
+    /// What to do next. `table` is the one in force: what comes from the log is matched by it.
+    pub fn step(&mut self, table: &RouteTable) -> Step {
+        loop {
+            if let Some(step) = self.out.pop_front() {
+                return step;
+            }
+            if let Some(batch) = self.batches.pop_front() {
+                self.replay(table, batch);
+                continue;
+            }
+            if let Some((partition, upto)) = self.reading {
+                let from = self.next[partition as usize];
+                if from < upto {
+                    return Step::Read { partition, from };
+                }
+                self.reading = None;
+            }
+            if self.lanes.is_empty() {
+                return Step::Idle;
+            }
+            if self.turn() {
+                self.quiet = 0;
+                self.used += 1;
+                // A busy lane gives way to the others after as much as it can hold.
+                if self.used < limits::LANE_DELIVERIES_MAX {
+                    continue;
+                }
+            } else {
+                self.quiet += 1;
+            }
+            self.used = 0;
+            self.at = (self.at + 1) % self.lanes.len();
+            if self.quiet >= self.lanes.len() {
+                self.quiet = 0;
+                if self.out.is_empty() {
+                    return Step::Idle;
+                }
+            }
+        }
+    }
+
+    /// What the log has from the offset on that [`Step::Read`] named.
+    pub fn give(&mut self, batches: Vec<Arc<Batch>>) {
+        debug_assert!(self.batches.is_empty() && self.reading.is_some());
+        self.batches.extend(batches);
+    }
+
+    /// The log has nothing of `partition` before `offset` that is still to come; how many events are lost thereby.
+    pub fn skip(&mut self, partition: u32, offset: u64) -> u64 {
+        let next = &mut self.next[partition as usize];
+        let lost = offset.saturating_sub(*next);
+        if lost > 0 {
+            *next = offset;
+            self.out.push_back(Step::Advance { partition, offset });
+        }
+        lost
+    }
+
+    /// One piece of work of the lane whose turn it is; `false` if there is none.
+    fn turn(&mut self) -> bool {
+        let lane = &mut self.lanes[self.at];
+        match &mut lane.phase {
+            Phase::CatchingUp => {
+                let heads = lane.partitions.iter().map(|partition| (*partition, self.heads.get(*partition)));
+                self.reading = { heads }.find(|(partition, head)| self.next[*partition as usize] < *head);
+                if self.reading.is_none() {
+                    lane.receiver.want_live();
+                    lane.phase = Phase::AwaitingLive;
+                }
+                true
+            }
+            Phase::AwaitingLive => match lane.receiver.pop() {
+                Some(LaneItem::Live(heads)) => {
+                    lane.phase = Phase::Joining(heads.into_vec());
+                    true
+                }
+                Some(LaneItem::Delivery(_)) => {
+                    debug_assert!(false, "a delivery before the lane is live");
+                    true
+                }
+                None => false,
+            },
+            Phase::Joining(heads) => {
+                self.reading = heads.pop();
+                if self.reading.is_none() {
+                    lane.phase = Phase::Live;
+                }
+                true
+            }
+            Phase::Live => match lane.receiver.pop() {
+                Some(LaneItem::Delivery(delivery)) => {
+                    self.hand_over(delivery);
+                    true
+                }
+                Some(LaneItem::Live(_)) => {
+                    debug_assert!(false, "a lane goes live once");
+                    true
+                }
+                None if lane.receiver.is_behind() && lane.receiver.is_empty() => {
+                    lane.phase = Phase::CatchingUp;
+                    true
+                }
+                None => {
+                    self.pass_over();
+                    false
+                }
+            },
+        }
+    }
+
+    /// Nothing waits in a live lane: everything below the heads, as they were before the look, was not wanted.
+    fn pass_over(&mut self) {
+        let lane = &self.lanes[self.at];
+        for partition in &lane.partitions {
+            let head = self.heads.get(*partition);
+            if !lane.receiver.is_empty() || lane.receiver.is_behind() {
+                return;
+            }
+            let next = &mut self.next[*partition as usize];
+            if head > *next {
+                *next = head;
+                self.out.push_back(Step::Advance { partition: *partition, offset: head });
+            }
+        }
+    }
+
+    fn replay(&mut self, table: &RouteTable, batch: Arc<Batch>) {
+        let (partition, end) = (batch.partition(), batch.last_offset() + 1);
+        let from = self.next[partition as usize];
+        if batch.base_offset() > from {
+            // A damaged piece of the log that recovery left out.
+            self.out.push_back(Step::Lost { partition, from, to: batch.base_offset() });
+        }
+        self.matcher.run(table, &batch, Some(self.endpoint));
+        match self.matcher.rows(self.endpoint) {
+            Some(rows) => {
+                let enrichments = table.enrichments(self.endpoint).clone();
+                self.hand_over(Delivery { batch, rows, enrichments, table_version: table.version() });
+            }
+            None if end > from => {
+                self.next[partition as usize] = end;
+                self.out.push_back(Step::Advance { partition, offset: end });
+            }
+            None => {}
+        }
+    }
+
+    fn hand_over(&mut self, delivery: Delivery) {
+        let (partition, end) = (delivery.batch.partition(), delivery.batch.last_offset() + 1);
+        let next = &mut self.next[partition as usize];
+        if end <= *next {
+            return;
+        }
+        let from = std::mem::replace(next, end);
+        self.out.push_back(match delivery.from_offset(from) {
+            Some(delivery) => Step::Deliver(delivery),
+            None => Step::Advance { partition, offset: end },
+        });
+    }
+}
