@@ -86,7 +86,7 @@ async fn what_fell_off_the_log_is_left_out() {
             .append_data(0, vec![format!("{{\"n\":{round},\"pad\":\"{}\"}}", "x".repeat(60_000)).into_bytes()])
             .await;
     }
-    let first = 7;
+    let first = 6;
     fixture.until_first_is(0, first).await;
     let node = format!("http://{}", fixture.listen().await);
     let (done, lines) = tailed(TailArgs { max: Some(1), ..args(&node, From::Offset(0)) }).await;
