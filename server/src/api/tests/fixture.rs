@@ -104,9 +104,14 @@ impl Fixture {
 
     /// Waits until retention has removed all before `offset`.
     pub async fn until_first_is(&self, partition: u32, offset: u64) {
-        while self.log.reader().bounds(partition).0 != offset {
-            tokio::task::yield_now().await;
-        }
+        let reader = self.log.reader();
+        let wait = async {
+            while reader.bounds(partition).0 != offset {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(20), wait).await;
+        assert!(waited.is_ok(), "the first offset is {}, not {offset}", reader.bounds(partition).0);
     }
 
     /// Serves the API on a port that the system chooses.
