@@ -17,7 +17,7 @@ fn config(random: &mut fastrand::Rng) -> WebhookConfig {
     config.batch_bytes_max = if random.bool() { 1 << 20 } else { random.usize(1..=200) };
     config.attempts_max = random.u32(1..=8);
     config.ttl_s_max = if random.bool() { 86_400 } else { random.u64(1..=60) };
-    config.ttl_from = if random.u8(..4) > 0 { TtlFrom::FirstAttempt } else { TtlFrom::Acceptance };
+    config.ttl_from = if random.bool() { TtlFrom::FirstAttempt } else { TtlFrom::Acceptance };
     config.schedule = if random.u8(..4) > 0 { Schedule::Exponential } else { Schedule::EventGridNamespace };
     config.backoff_ms_min = random.u64(1..=1000);
     config.backoff_ms_max = config.backoff_ms_min + random.u64(0..=60_000);
@@ -61,6 +61,7 @@ fn nothing_is_lost_and_keys_keep_their_order_whatever_the_receiver_does() {
         "MaxDeliveryAttemptsExceeded",
         "TimeToLiveExceeded",
         "NonRetriableStatus",
+        "too old to be sent",
         "answer lost",
         "at the bound",
         "silent",

@@ -60,6 +60,8 @@ struct Entry {
     /// As the endpoint is to count them: from zero after a cut.
     attempts: u32,
     first_ms: Option<u64>,
+    /// Not to be sent before, unless the receiver comes back.
+    due_ms: u64,
     last: Option<Answer>,
     is_under_way: bool,
     /// The receiver has it.
@@ -130,6 +132,8 @@ pub struct World {
     /// Per partition and key: the last offset the receiver got for the first time.
     taken: BTreeMap<(u32, u16), u64>,
     under_way: Vec<UnderWay>,
+    /// The receiver asked for silence until then.
+    silent_until_ms: u64,
     letters: Vec<(u64, GivenUp)>,
 }
 
@@ -148,6 +152,7 @@ impl World {
             ends: [0; PARTITIONS],
             taken: BTreeMap::new(),
             under_way: Vec::new(),
+            silent_until_ms: 0,
             letters: Vec::new(),
         }
     }
@@ -159,7 +164,7 @@ impl World {
         let mut rows = Vec::new();
         for (row, event) in events.iter().enumerate() {
             let key = event.key.map(|key| format!("device-{key}"));
-            let accepted_ms = WALL_MS - self.random.i64(..30_000);
+            let accepted_ms = WALL_MS - self.random.i64(0..30_000);
             let data = vec![b'1'; event.bytes];
             builder
                 .push(key.as_deref().map(str::as_bytes), &data, &HeaderWriter::default(), accepted_ms)
@@ -173,6 +178,7 @@ impl World {
                     sends: 0,
                     attempts: 0,
                     first_ms: None,
+                    due_ms: 0,
                     last: None,
                     is_under_way: false,
                     is_taken: false,
@@ -289,6 +295,7 @@ impl World {
 
     fn check_request(&mut self, shot: &Shot) {
         assert!(!self.dispatch.is_stopped() && !shot.is_empty());
+        assert!(self.now_ms >= self.silent_until_ms, "{} ms, silent until {}", self.now_ms, self.silent_until_ms);
         assert!(shot.len() <= self.config.batch_events_max as usize);
         let bytes: usize = shot.events().map(|event| event.data().map_or(0, <[u8]>::len)).sum();
         assert!(shot.len() == 1 || bytes <= self.config.batch_bytes_max, "{bytes}");
@@ -299,6 +306,7 @@ impl World {
             let entry = self.entry(&event);
             assert!(entry.is_open() && !entry.is_under_way, "sent again: {partition}/{offset} {entry:?}");
             assert_eq!(shot.tried().attempts, entry.attempts + 1, "{partition}/{offset}");
+            assert!(now_ms >= entry.due_ms, "{now_ms} ms, {entry:?}");
             let (first_ms, accepted_ms, key) = (entry.first_ms, entry.accepted_ms, entry.key);
             match self.config.ttl_from {
                 TtlFrom::FirstAttempt => assert!(first_ms.is_none_or(|first_ms| now_ms - first_ms < ttl_ms)),
@@ -351,6 +359,7 @@ impl World {
                 match judged.verdict {
                     Verdict::Delivered => entry.is_delivered = true,
                     Verdict::Halve => (entry.attempts, entry.first_ms) = (0, None),
+                    Verdict::Retry { after_ms, .. } => entry.due_ms = now_ms + after_ms,
                     _ => {}
                 }
             }
@@ -365,6 +374,10 @@ impl World {
             });
             if judged.back_after.is_some() {
                 self.count("back");
+                self.ledger.iter_mut().flat_map(BTreeMap::values_mut).for_each(|entry| entry.due_ms = 0);
+            }
+            if let Verdict::Retry { after_ms, hold_all: true } = judged.verdict {
+                self.silent_until_ms = self.silent_until_ms.max(now_ms + after_ms);
             }
             self.collect_given_up();
         }
@@ -402,6 +415,9 @@ impl World {
                 };
                 assert!(is_right, "{reason:?} {entry:?}");
                 entry.given_up = Some(reason);
+            }
+            if (reason, ttl_from, tried.attempts) == (Reason::TimeToLiveExceeded, TtlFrom::Acceptance, 0) {
+                self.count("too old to be sent");
             }
             self.count(reason.name());
             let done_ms = now_ms + self.random.u64(..=self.receiver.latency_ms_max);
