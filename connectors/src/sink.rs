@@ -27,6 +27,17 @@ pub struct Handed {
     pub ticket: SettleTicket,
 }
 
+impl Handed {
+    /// A delivery that is settled into `cursors`. Those of a partition are made in offset order.
+    pub fn new(delivery: Delivery, cursors: &Arc<Cursors>) -> Self {
+        let partition = delivery.batch.partition();
+        let first = delivery.batch.base_offset() + delivery.row_indexes().next().expect("a delivery has rows") as u64;
+        let end = delivery.batch.last_offset() + 1;
+        cursors.hand(partition, first, end);
+        Self { delivery, ticket: SettleTicket { cursors: cursors.clone(), partition, first } }
+    }
+}
+
 /// Says once that a delivery is done. Dropping it says nothing: the cursor stays before it.
 #[derive(Debug)]
 pub struct SettleTicket {
@@ -96,22 +107,14 @@ pub struct SinkGone;
 impl FeedSender {
     /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order.
     pub async fn send(&self, delivery: Delivery) -> Result<(), SinkGone> {
-        let handed = self.hand(delivery);
+        let handed = Handed::new(delivery, &self.cursors);
         self.deliveries.send(handed).await.map_err(|_| SinkGone)
     }
 
     /// As [`send`](Self::send) from a thread that may block.
     pub fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
-        let handed = self.hand(delivery);
+        let handed = Handed::new(delivery, &self.cursors);
         self.deliveries.blocking_send(handed).map_err(|_| SinkGone)
-    }
-
-    fn hand(&self, delivery: Delivery) -> Handed {
-        let partition = delivery.batch.partition();
-        let first = delivery.batch.base_offset() + delivery.row_indexes().next().expect("a delivery has rows") as u64;
-        let end = delivery.batch.last_offset() + 1;
-        self.cursors.hand(partition, first, end);
-        Handed { delivery, ticket: SettleTicket { cursors: self.cursors.clone(), partition, first } }
     }
 
     /// Everything of `partition` before `offset` has been handed over or was not wanted.

@@ -90,7 +90,7 @@ async fn answered(mut response: Response) -> Report {
     let code = response.status().as_u16();
     let failed = !(200..=204).contains(&code);
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let answer = Answer::Status { code, retry_after_ms: retry_after.and_then(|text| retry_after_ms(text, now_ms())) };
+    let answer = Answer::Status { code, retry_after_ms: retry_after.and_then(|text| retry_after_ms(text, wall_ms())) };
     let location = response.headers().get(http::header::LOCATION).and_then(|value| value.to_str().ok());
     let mut detail = match location {
         Some(location) if (300..400).contains(&code) => {
@@ -145,6 +145,6 @@ fn shortened(text: &str) -> String {
 }
 
 /// Wall clock in milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> i64 {
+pub(super) fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

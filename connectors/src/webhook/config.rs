@@ -56,7 +56,8 @@ pub struct WebhookConfig {
     /// A batch is closed when its data reach this many bytes; a larger event goes alone.
     #[serde(default = "batch_bytes_max")]
     pub batch_bytes_max: usize,
-    /// Keep the order of each partition: one request under way per partition, and a retry holds the partition's later events.
+    /// Keep the order of each key: while one of its events is under way or waits for a retry, its later events wait behind it. Other
+    /// keys go on; events without a key have no order.
     #[serde(default)]
     pub ordered: bool,
     /// Most attempts for one event.
@@ -77,7 +78,8 @@ pub struct WebhookConfig {
     /// Longest wait before a retry in milliseconds (schedule `exponential`).
     #[serde(default = "backoff_ms_max")]
     pub backoff_ms_max: u64,
-    /// Most events that wait for a retry; at this bound the endpoint takes no new ones and falls behind to the log.
+    /// Most events that wait for a retry or behind an event of their key; at this bound the endpoint takes no new ones and falls
+    /// behind to the log.
     #[serde(default = "parked_events_max")]
     pub parked_events_max: u32,
     /// Path of the dead letter file, or `"drop"` to keep none. Default: `DATA/dead-letters/ENDPOINT.ndjson`.

@@ -3,9 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tokio::time::Instant;
-
-use super::queue::Shot;
+use super::shot::Shot;
 
 /// The waiting room.
 #[derive(Debug, Default)]
@@ -18,7 +16,7 @@ pub(super) struct Parked {
 
 #[derive(Debug)]
 struct Waiting {
-    due: Instant,
+    due_ms: u64,
     sequence: u64,
     shot: Shot,
 }
@@ -29,33 +27,33 @@ impl Parked {
         self.events
     }
 
-    /// Lets `shot` wait until `due`.
-    pub fn park(&mut self, shot: Shot, due: Instant) {
-        self.events += shot.events();
+    /// Lets `shot` wait until `due_ms`.
+    pub fn park(&mut self, shot: Shot, due_ms: u64) {
+        self.events += shot.len_with_after();
         self.sequence += 1;
-        self.heap.push(Reverse(Waiting { due, sequence: self.sequence, shot }));
+        self.heap.push(Reverse(Waiting { due_ms, sequence: self.sequence, shot }));
     }
 
     /// When the next one is due.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(waiting)| waiting.due)
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(waiting)| waiting.due_ms)
     }
 
-    /// The next one that is due at `now`.
-    pub fn pop_due(&mut self, now: Instant) -> Option<Shot> {
-        if self.next_due()? > now {
+    /// The next one that is due at `now_ms`.
+    pub fn pop_due(&mut self, now_ms: u64) -> Option<Shot> {
+        if self.next_due_ms()? > now_ms {
             return None;
         }
         let Reverse(waiting) = self.heap.pop()?;
-        self.events -= waiting.shot.events();
+        self.events -= waiting.shot.len_with_after();
         Some(waiting.shot)
     }
 
     /// The receiver is back after an outage: all are due at once, in their order.
-    pub fn all_due(&mut self, now: Instant) {
+    pub fn all_due(&mut self, now_ms: u64) {
         let mut waiting: Vec<_> = std::mem::take(&mut self.heap).into_vec();
         for Reverse(waiting) in &mut waiting {
-            waiting.due = waiting.due.min(now);
+            waiting.due_ms = waiting.due_ms.min(now_ms);
         }
         self.heap = waiting.into();
     }
@@ -77,6 +75,6 @@ impl PartialOrd for Waiting {
 
 impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
+        (self.due_ms, self.sequence).cmp(&(other.due_ms, other.sequence))
     }
 }

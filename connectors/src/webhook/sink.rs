@@ -1,7 +1,7 @@
-//! The loop of a webhook endpoint: takes deliveries, keeps requests under way, and does what the policy says with each answer.
+//! The loop of a webhook endpoint: the world around a [`Dispatch`]. It reads the feed and the clock, sends requests, writes dead letters.
 //!
-//! One task, no locks, nothing per event but its bytes in a body. Everything it holds is bounded: requests by `concurrency_max`,
-//! waiting retries by `parked_events_max`, unsettled deliveries by [`HELD_DELIVERIES_MAX`].
+//! One task, no locks, nothing per event but its bytes in a body. What is sent, parked or given up is decided and bounded by
+//! the dispatch.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,22 +13,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Url};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{ClientError, Report, attempt, client, now_ms};
-use super::config::{TtlFrom, WebhookConfig};
+use super::client::{ClientError, Report, attempt, client, wall_ms};
+use super::config::WebhookConfig;
 use super::dead_letter::{AppendError, DeadLetterFile};
-use super::parked::Parked;
-use super::policy::{Reason, RetryPolicy, Verdict};
-use super::queue::{Queue, Shot, Span};
+use super::dispatch::Dispatch;
+use super::policy::{Outcome, Verdict};
+use super::shot::Shot;
 use super::written_off::WrittenOff;
 use crate::sink::{Feed, Handed, SinkStats};
 
 #[cfg(test)]
 mod tests;
 
-/// Deliveries that may be held unsettled besides those that keep the requests busy: each pins a batch of about 64 KiB.
-const HELD_DELIVERIES_MAX: usize = 512;
-/// After so many failures without a success the receiver counts as down; its first success then makes all retries due at once.
-const DOWN_FAILURES_MIN: u32 = 8;
 /// A failing receiver is reported once in this time.
 const REPORT_WAIT: Duration = Duration::from_secs(30);
 
@@ -114,31 +110,32 @@ impl Webhook {
 
 struct Sink {
     name: Arc<str>,
-    config: WebhookConfig,
-    policy: RetryPolicy,
+    dispatch: Dispatch,
+    written_off: WrittenOff,
+    stats: Arc<SinkStats>,
     client: Client,
     url: Url,
     headers: HeaderMap,
-    queue: Queue,
-    parked: Parked,
-    written_off: WrittenOff,
-    stats: Arc<SinkStats>,
-    /// The receiver asked for silence until then.
-    silent_until: Option<Instant>,
-    /// It said 410: nothing more is sent.
-    stopped: bool,
-    failures_in_a_row: u32,
+    is_batch: bool,
+    /// When the sink's milliseconds began.
+    start: Instant,
     report_from: Instant,
     unreported: u64,
     /// Size of the last body: the next is likely as large.
     body_bytes: usize,
 }
 
+/// A request that has been answered.
+struct Done {
+    shot: Shot,
+    body_bytes: usize,
+    report: Report,
+}
+
 /// Runs the endpoint until the feed has ended and what was under way is done, or `shutdown_grace_ms` is over. What is unsettled
 /// then comes again after the restart. Runs on a single-threaded runtime.
 pub async fn run(webhook: Webhook, mut feed: Feed, stats: Arc<SinkStats>) {
     let grace = Duration::from_millis(webhook.config.shutdown_grace_ms);
-    let concurrency = webhook.config.concurrency_max as usize;
     let mut sink = Sink::new(webhook, stats);
     let mut requests = FuturesUnordered::new();
     let mut writes = FuturesUnordered::new();
@@ -149,19 +146,22 @@ pub async fn run(webhook: Webhook, mut feed: Feed, stats: Arc<SinkStats>) {
             && sink.wants_more()
             && let Some(handed) = feed.try_next()
         {
-            sink.take(handed);
+            sink.dispatch.take(handed);
         }
         let now = Instant::now();
-        while requests.len() < concurrency
-            && let Some((shot, request)) = sink.next_request(now)
-        {
-            let client = sink.client.clone();
-            requests.push(async move { (shot, attempt(client, request).await) });
+        let now_ms = sink.ms(now);
+        while let Some(shot) = sink.dispatch.next_shot(now_ms, wall_ms()) {
+            let request = sink.request(&shot);
+            let (client, body_bytes) = (sink.client.clone(), sink.body_bytes);
+            requests.push(async move { Done { shot, body_bytes, report: attempt(client, request).await } });
         }
-        if let Some(write) = sink.written_off.start(now) {
+        for given_up in sink.dispatch.take_given_up() {
+            sink.written_off.push(given_up);
+        }
+        if let Some(write) = sink.written_off.start(now_ms) {
             writes.push(write);
         }
-        let wake = sink.next_due(requests.len() < concurrency);
+        let wake = sink.next_due();
         if let Some(leave_at) = leave_at {
             let is_still = requests.is_empty() && writes.is_empty();
             let can_take = !is_dry && sink.wants_more();
@@ -172,10 +172,13 @@ pub async fn run(webhook: Webhook, mut feed: Feed, stats: Arc<SinkStats>) {
         let wake = [wake, leave_at].into_iter().flatten().min();
         tokio::select! {
             biased;
-            Some((shot, report)) = requests.next(), if !requests.is_empty() => sink.answered(shot, report),
-            Some(written) = writes.next(), if !writes.is_empty() => sink.written_off.finished(written, Instant::now()),
+            Some(done) = requests.next(), if !requests.is_empty() => sink.answered(done),
+            Some(written) = writes.next(), if !writes.is_empty() => {
+                let now_ms = sink.ms(Instant::now());
+                sink.written_off.finished(written, now_ms);
+            }
             fed = next_or_end(&mut feed, sink.wants_more(), leave_at.is_some()), if !is_dry => match fed {
-                Fed::Handed(handed) => sink.take(handed),
+                Fed::Handed(handed) => sink.dispatch.take(handed),
                 Fed::Dry => is_dry = true,
                 Fed::Ended => leave_at = Some(Instant::now() + grace),
             },
@@ -207,198 +210,89 @@ impl Sink {
     fn new(webhook: Webhook, stats: Arc<SinkStats>) -> Self {
         let Webhook { name, config, client, url, headers, dead_letters } = webhook;
         let written_off = WrittenOff::new(name.clone(), dead_letters, config.dead_letter_full, stats.clone());
+        let start = Instant::now();
         Self {
-            policy: config.policy(),
-            queue: Queue::new(config.ordered),
-            parked: Parked::default(),
+            dispatch: Dispatch::new(&config, fastrand::u64(..)),
             written_off,
             stats,
-            silent_until: None,
-            stopped: false,
-            failures_in_a_row: 0,
-            report_from: Instant::now(),
+            is_batch: config.batch_events_max > 1,
+            start,
+            report_from: start,
             unreported: 0,
             body_bytes: 512,
             name,
-            config,
             client,
             url,
             headers,
         }
     }
 
+    fn ms(&self, at: Instant) -> u64 {
+        (at - self.start).as_millis() as u64
+    }
+
     fn wants_more(&self) -> bool {
-        !self.stopped
-            && self.silent_until.is_none()
-            && !self.written_off.is_stuck()
-            && self.queue.ready_events() < self.config.batch_events_max as usize
-            && self.queue.held() < HELD_DELIVERIES_MAX + self.config.concurrency_max as usize
-            && self.parked.events() < self.config.parked_events_max as usize
+        !self.written_off.is_stuck() && self.dispatch.wants_more()
     }
 
-    fn take(&mut self, handed: Handed) {
-        self.queue.push(handed);
+    /// When there is something to do that no answer, write or delivery brings.
+    fn next_due(&self) -> Option<Instant> {
+        let due_ms = [self.dispatch.next_due_ms(), self.written_off.next_due_ms()].into_iter().flatten().min()?;
+        Some(self.start + Duration::from_millis(due_ms))
     }
 
-    /// When there is something to do that no answer brings; `free`: a request could start.
-    fn next_due(&self, free: bool) -> Option<Instant> {
-        let retry = match self.silent_until {
-            _ if self.stopped || !free => None,
-            Some(until) => Some(until),
-            None => self.parked.next_due(),
-        };
-        [retry, self.written_off.next_due()].into_iter().flatten().min()
-    }
-
-    /// The next request that may be sent now: retries that are due first.
-    fn next_request(&mut self, now: Instant) -> Option<(Shot, Request)> {
-        if self.stopped || self.silent_until.is_some_and(|until| until > now) {
-            return None;
-        }
-        self.silent_until = None;
-        loop {
-            let shot = match self.parked.pop_due(now) {
-                Some(shot) => shot,
-                None => self.queue.next(self.config.batch_events_max as usize, self.config.batch_bytes_max)?,
-            };
-            if let Some(mut shot) = self.still_alive(shot, now) {
-                let request = self.request(&mut shot, now);
-                return Some((shot, request));
-            }
-        }
-    }
-
-    /// Writes off what has outlived its time; `None` if nothing is left of it.
-    fn still_alive(&mut self, mut shot: Shot, now: Instant) -> Option<Shot> {
-        let expired = match (self.config.ttl_from, shot.first) {
-            (TtlFrom::FirstAttempt, None) => false,
-            (TtlFrom::FirstAttempt, Some((first, _))) => self.policy.is_expired(ms(now - first)),
-            (TtlFrom::Acceptance, _) => {
-                let now_ms = now_ms();
-                let is_old =
-                    |accepted_ms: i64| self.policy.is_expired(u64::try_from(now_ms - accepted_ms).unwrap_or(0));
-                // Almost always all or none: look at each event only if one of them is old.
-                if shot.spans.iter().flat_map(Span::events).any(|event| is_old(event.timestamp_ms())) {
-                    let (old, young) = shot
-                        .spans
-                        .iter()
-                        .flat_map(Span::each)
-                        .partition(|one| one.events().all(|event| is_old(event.timestamp_ms())));
-                    shot.spans = old;
-                    self.written_off.push(&shot, Reason::TimeToLiveExceeded);
-                    shot.spans = young;
-                }
-                if !shot.spans.is_empty() {
-                    return Some(shot);
-                }
-                return self.finished(shot);
-            }
-        };
-        if !expired {
-            return Some(shot);
-        }
-        self.written_off.push(&shot, Reason::TimeToLiveExceeded);
-        self.finished(shot)
-    }
-
-    /// The events of `shot` are done. What is to follow it, if it was part of something larger.
-    fn finished(&mut self, shot: Shot) -> Option<Shot> {
-        let lane = shot.lane;
-        let next = shot.next();
-        if next.is_none() {
-            self.queue.release(lane);
-        }
-        next
-    }
-
-    fn request(&mut self, shot: &mut Shot, now: Instant) -> Request {
+    fn request(&mut self, shot: &Shot) -> Request {
         let mut body = Vec::with_capacity(self.body_bytes + self.body_bytes / 4);
-        let is_batch = self.config.batch_events_max > 1;
-        if is_batch {
+        if self.is_batch {
             body.push(b'[');
         }
-        for span in &shot.spans {
-            let enrichments = &span.open.delivery().enrichments;
-            for event in span.events() {
-                if body.len() > 1 {
-                    body.push(b',');
-                }
-                crate::cloudevents::write_structured(&event, enrichments, &mut body);
+        for (event, enrichments) in shot.enriched() {
+            if body.len() > 1 {
+                body.push(b',');
             }
+            crate::cloudevents::write_structured(&event, enrichments, &mut body);
         }
-        if is_batch {
+        if self.is_batch {
             body.push(b']');
         }
         self.body_bytes = body.len();
-        shot.attempts += 1;
-        shot.last_ms = now_ms();
-        shot.first.get_or_insert((now, shot.last_ms));
-        shot.body_bytes = body.len();
         let mut request = Request::new(http::Method::POST, self.url.clone());
         *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(ATTEMPT, shot.attempts.into());
+        request.headers_mut().insert(ATTEMPT, shot.tried().attempts.into());
         *request.body_mut() = Some(body.into());
         request
     }
 
-    fn answered(&mut self, mut shot: Shot, report: Report) {
+    fn answered(&mut self, done: Done) {
         let now = Instant::now();
-        let Report { answer, detail } = report;
-        let since_first_ms = shot.first.map_or(0, |(first, _)| ms(now - first));
-        let verdict = self.policy.judge(&answer, shot.len(), shot.attempts, since_first_ms, fastrand::f64());
-        if verdict == Verdict::Delivered {
-            self.succeeded(now);
-            SinkStats::add(&self.stats.delivered_events, shot.len() as u64);
-            SinkStats::add(&self.stats.delivered_bytes, shot.body_bytes as u64);
-            for span in &shot.spans {
-                span.open.done(span.len());
-            }
-        } else {
-            self.failed(&answer.outcome(), answer.code(), detail.as_deref(), now);
-            shot.last = Some((answer, detail));
+        let now_ms = self.ms(now);
+        let Done { shot, body_bytes, report: Report { answer, detail } } = done;
+        let outcome = answer.outcome();
+        if outcome != Outcome::Delivered {
+            self.failed(outcome, answer.code(), detail.as_deref(), now);
         }
-        let next = match verdict {
-            Verdict::Delivered => self.finished(shot),
-            Verdict::Retry { after_ms, hold_all } => {
-                let due = now + Duration::from_millis(after_ms);
-                if hold_all {
-                    self.silent_until = Some(self.silent_until.map_or(due, |until| until.max(due)));
-                }
-                SinkStats::add(&self.stats.retries, 1);
-                self.parked.park(shot, due);
-                None
+        let judged = self.dispatch.answered(shot, answer, detail, now_ms);
+        if let Some(failures) = judged.back_after {
+            tracing::info!(endpoint = &*self.name, failures, "the receiver is back");
+        }
+        match judged.verdict {
+            Verdict::Delivered => {
+                SinkStats::add(&self.stats.delivered_events, judged.events as u64);
+                SinkStats::add(&self.stats.delivered_bytes, body_bytes as u64);
             }
-            Verdict::Halve => Some(shot.halve()),
-            Verdict::DeadLetter(reason) => {
-                self.written_off.push(&shot, reason);
-                self.finished(shot)
-            }
+            Verdict::Retry { .. } => SinkStats::add(&self.stats.retries, 1),
+            Verdict::Halve | Verdict::DeadLetter(_) => {}
             Verdict::Stop => {
-                self.stopped = true;
                 tracing::error!(
                     endpoint = &*self.name,
                     "the receiver answered 410 Gone: nothing more is sent to it and its events stay in the log; correct or remove the endpoint and reload"
                 );
                 self.stats.failed("410 Gone: the receiver is retired; correct or remove the endpoint and reload");
-                // Dropped unsettled: it comes again when the endpoint runs again.
-                None
             }
-        };
-        if let Some(next) = next {
-            self.parked.park(next, now);
         }
     }
 
-    fn succeeded(&mut self, now: Instant) {
-        if self.failures_in_a_row >= DOWN_FAILURES_MIN {
-            tracing::info!(endpoint = &*self.name, failures = self.failures_in_a_row, "the receiver is back");
-            self.parked.all_due(now);
-        }
-        self.failures_in_a_row = 0;
-    }
-
-    fn failed(&mut self, outcome: &super::policy::Outcome, status: Option<u16>, detail: Option<&str>, now: Instant) {
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+    fn failed(&mut self, outcome: Outcome, status: Option<u16>, detail: Option<&str>, now: Instant) {
         self.unreported += 1;
         if now < self.report_from {
             return;
@@ -414,8 +308,4 @@ impl Sink {
         );
         self.unreported = 0;
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    duration.as_millis() as u64
 }

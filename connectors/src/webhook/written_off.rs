@@ -4,35 +4,29 @@
 //! them. While the file cannot be written, nothing is settled and the sink takes no more.
 
 use std::io::Write;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::config::Full;
 use super::dead_letter::{AppendError, DeadLetterFile, Head, one_line};
-use super::policy::Reason;
-use super::queue::{Open, Shot};
+use super::policy::Answer;
+use super::shot::GivenUp;
 use crate::sink::SinkStats;
 
 /// Bytes of lines that wait for the disk before the sink takes no more.
 const LINES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a failed write waits for the next try.
-const REWRITE_WAIT: Duration = Duration::from_secs(1);
+const REWRITE_WAIT_MS: u64 = 1000;
 
 #[derive(Debug, Default)]
 struct Lines {
     bytes: Vec<u8>,
-    owed: Vec<(Rc<Open>, usize)>,
+    owed: Vec<GivenUp>,
     events: u64,
 }
 
 impl Lines {
     fn settle(&mut self) {
-        for (open, events) in self.owed.drain(..) {
-            open.done(events);
-        }
+        self.owed.drain(..).for_each(GivenUp::settle);
         self.bytes.clear();
         self.events = 0;
     }
@@ -53,69 +47,67 @@ pub(super) struct WrittenOff {
     full: Full,
     waiting: Lines,
     writing: bool,
-    failed_until: Option<Instant>,
+    failed_until_ms: Option<u64>,
     stats: Arc<SinkStats>,
 }
 
 impl WrittenOff {
     pub fn new(endpoint: Arc<str>, file: Option<Arc<DeadLetterFile>>, full: Full, stats: Arc<SinkStats>) -> Self {
-        Self { endpoint, file, full, waiting: Lines::default(), writing: false, failed_until: None, stats }
+        Self { endpoint, file, full, waiting: Lines::default(), writing: false, failed_until_ms: None, stats }
     }
 
-    /// Gives up the events of `shot` (not those behind it).
-    pub fn push(&mut self, shot: &Shot, reason: Reason) {
+    /// Takes events that are given up.
+    pub fn push(&mut self, given_up: GivenUp) {
         if self.file.is_none() {
-            SinkStats::add(&self.stats.dropped_events, shot.len() as u64);
-            for span in &shot.spans {
-                span.open.done(span.len());
-            }
+            SinkStats::add(&self.stats.dropped_events, given_up.events().count() as u64);
+            given_up.settle();
             return;
         }
-        let (answer, detail) =
-            shot.last.as_ref().map_or((None, None), |(answer, detail)| (Some(answer), detail.as_deref()));
-        let time = |ms| jiff::Timestamp::from_millisecond(ms).ok();
+        let tried = given_up.tried();
+        let time = |ms: Option<i64>| ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let out = &mut self.waiting;
-        for span in &shot.spans {
-            for event in span.events() {
-                let head = Head {
-                    endpoint: &self.endpoint,
-                    reason,
-                    outcome: answer.map(|answer| answer.outcome()),
-                    status: answer.and_then(|answer| answer.code()),
-                    detail,
-                    attempts: shot.attempts,
-                    partition: event.partition(),
-                    offset: event.offset(),
-                    first_attempt: shot.first.and_then(|(_, ms)| time(ms)),
-                    last_attempt: shot.first.and_then(|_| time(shot.last_ms)),
-                };
-                serde_json::to_writer(&mut out.bytes, &head).expect("texts and numbers, written to memory");
-                out.bytes.pop();
-                out.bytes.write_all(b",\"event\":").expect("written to memory");
-                let start = out.bytes.len();
-                crate::cloudevents::write_structured(&event, &[], &mut out.bytes);
-                // Data that is JSON is written as it came, line breaks included.
-                one_line(&mut out.bytes[start..]);
-                out.bytes.extend_from_slice(b"}\n");
-            }
-            out.owed.push((span.open.clone(), span.len()));
-            out.events += span.len() as u64;
+        for event in given_up.events() {
+            let head = Head {
+                endpoint: &self.endpoint,
+                reason: given_up.reason(),
+                outcome: tried.answer.as_ref().map(Answer::outcome),
+                status: tried.answer.as_ref().and_then(Answer::code),
+                detail: tried.detail.as_deref(),
+                attempts: tried.attempts,
+                partition: event.partition(),
+                offset: event.offset(),
+                first_attempt: time(tried.first_wall_ms),
+                last_attempt: time(tried.last_wall_ms),
+            };
+            serde_json::to_writer(&mut out.bytes, &head).expect("texts and numbers, written to memory");
+            out.bytes.pop();
+            out.bytes.write_all(b",\"event\":").expect("written to memory");
+            let start = out.bytes.len();
+            crate::cloudevents::write_structured(&event, &[], &mut out.bytes);
+            // Data that is JSON is written as it came, line breaks included.
+            one_line(&mut out.bytes[start..]);
+            out.bytes.extend_from_slice(b"}\n");
+            out.events += 1;
         }
+        out.owed.push(given_up);
     }
 
     /// Too much waits for the disk, or it cannot be written.
     pub fn is_stuck(&self) -> bool {
-        self.failed_until.is_some() || self.waiting.bytes.len() >= LINES_BYTES_MAX
+        self.failed_until_ms.is_some() || self.waiting.bytes.len() >= LINES_BYTES_MAX
     }
 
     /// When a failed write is tried again.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.failed_until.filter(|_| !self.writing)
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.failed_until_ms.filter(|_| !self.writing)
     }
 
     /// The next write, if there is one to start now. Give its result to [`finished`](Self::finished).
-    pub fn start(&mut self, now: Instant) -> Option<impl Future<Output = Written> + use<>> {
-        if self.writing || self.waiting.owed.is_empty() || self.failed_until.is_some_and(|until| until > now) {
+    pub fn start(&mut self, now_ms: u64) -> Option<impl Future<Output = Written> + use<>> {
+        if self.writing
+            || self.waiting.owed.is_empty()
+            || self.failed_until_ms.is_some_and(|until_ms| until_ms > now_ms)
+        {
             return None;
         }
         let file = self.file.clone()?;
@@ -131,10 +123,10 @@ impl WrittenOff {
     }
 
     /// Settles what was written, or keeps it for the next try.
-    pub fn finished(&mut self, written: Written, now: Instant) {
+    pub fn finished(&mut self, written: Written, now_ms: u64) {
         let Written { mut lines, result } = written;
         self.writing = false;
-        let failed_before = self.failed_until.take().is_some();
+        let failed_before = self.failed_until_ms.take().is_some();
         match result {
             Ok(()) => {
                 SinkStats::add(&self.stats.dead_lettered_events, lines.events);
@@ -149,7 +141,7 @@ impl WrittenOff {
                 if !failed_before {
                     tracing::error!(endpoint = &*self.endpoint, %error, "dead letters wait; the endpoint takes no more events");
                 }
-                self.failed_until = Some(now + REWRITE_WAIT);
+                self.failed_until_ms = Some(now_ms + REWRITE_WAIT_MS);
                 // What came meanwhile goes behind.
                 lines.bytes.append(&mut self.waiting.bytes);
                 lines.owed.append(&mut self.waiting.owed);

@@ -2,8 +2,10 @@
 
 mod receiver;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use engine::batch::{BatchBuilder, HeaderWriter};
@@ -12,6 +14,7 @@ use receiver::{Receiver, Reply};
 
 use super::*;
 use crate::sink::{Cursors, FeedSender, feed};
+use crate::webhook::TtlFrom;
 use crate::webhook::dead_letter::{DeadLetter, Lines};
 
 /// An endpoint under way.
@@ -74,10 +77,15 @@ impl Running {
 }
 
 fn delivery(partition: u32, base: u64, count: usize) -> Delivery {
+    keyed_delivery(partition, base, count, |_| None)
+}
+
+fn keyed_delivery<'a>(partition: u32, base: u64, count: usize, key: impl Fn(u64) -> Option<&'a [u8]>) -> Delivery {
     let mut builder = BatchBuilder::new(partition);
     for row in 0..count {
-        let data = format!("{{\"n\":{}}}", base + row as u64);
-        builder.push(None, data.as_bytes(), &HeaderWriter::default(), 1_700_000_000_000).expect("fits");
+        let number = base + row as u64;
+        let data = format!("{{\"n\":{number}}}");
+        builder.push(key(number), data.as_bytes(), &HeaderWriter::default(), 1_700_000_000_000).expect("fits");
     }
     let mut batch = builder.seal().expect("rows");
     batch.set_base_offset(base);
@@ -157,27 +165,42 @@ fn failures_are_retried_until_the_receiver_takes_it() {
 }
 
 #[test]
-fn order_is_kept_through_retries() {
+fn a_key_keeps_its_order_through_retries_and_holds_no_other() {
     on_one_thread(async {
-        let receiver = Receiver::start(|seen| {
-            if seen.attempt() < 3 && seen.number() % 4 == 0 { Reply::status(503) } else { Reply::status(200) }
+        // Every fourth event belongs to key `bad`, which fails until all of the others are delivered.
+        let good_taken = Rc::new(Cell::new(0));
+        let receiver = Receiver::start(move |seen| match (seen.number() % 4, good_taken.get()) {
+            (0, 0..30) => Reply::status(503),
+            (0, _) if seen.attempt() % 2 == 1 => Reply::status(500),
+            (0, _) => Reply::status(200),
+            (_, taken) => {
+                good_taken.set(taken + 1);
+                Reply::status(200)
+            }
         })
         .await;
         let mut settings = config(&receiver.url("/"));
-        settings.ordered = true;
+        (settings.ordered, settings.attempts_max) = (true, 1000);
         let mut running = start(settings);
-        for base in 0..5 {
-            running.send(0, base * 4, 4).await;
+        let keys: [&[u8]; 4] = [b"bad", b"one", b"two", b"one"];
+        for base in 0..10 {
+            let delivery = keyed_delivery(0, base * 4, 4, |number| Some(keys[number as usize % 4]));
+            running.sender.as_ref().expect("open").send(delivery).await.expect("runs");
         }
+        running.until(|running| running.cursors.get(0) == 40).await;
         running.end().await;
-        assert_eq!(running.cursors.get(0), 20);
         let taken: Vec<_> = receiver
             .requests()
             .iter()
             .filter(|request| request.answered == 200)
             .map(|request| request.number())
             .collect();
-        assert_eq!(taken, (0..20).collect::<Vec<_>>());
+        assert!(taken[..30].iter().all(|number| number % 4 != 0), "{taken:?}");
+        for key in [b"bad", b"one", b"two"] {
+            let of_key: Vec<_> = taken.iter().filter(|number| keys[(**number % 4) as usize] == key).collect();
+            assert!(of_key.is_sorted(), "{taken:?}");
+        }
+        assert_eq!((taken.len(), running.counts()[0]), (40, 40));
     });
 }
 
