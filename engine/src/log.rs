@@ -11,6 +11,7 @@
 
 pub mod index;
 mod catalog;
+mod chain;
 mod group;
 mod lag;
 mod names;

@@ -214,7 +214,8 @@ impl Shard {
             self.send_ack(Ack { ticket, result: Err(Refused::LogFailed) });
             return;
         }
-        let seq = self.sequencer.place(&mut batch);
+        let group = self.committer.group_for(batch.bytes().len());
+        let seq = self.sequencer.place(&mut batch, group);
         self.stats.accepted(&batch);
         let batch = Arc::new(batch);
         self.committer.push(seq, batch.clone(), now_us);

@@ -35,7 +35,8 @@ fn batch(partition: u32, base: u64, rows: usize, timestamp_ms: i64) -> Arc<Batch
         builder.push(Some(b"k"), body.as_bytes(), &HeaderWriter::default(), timestamp_ms).expect("fits");
     }
     let mut batch = builder.seal().expect("rows");
-    batch.set_base_offset(base);
+    // Each in a group of its own.
+    batch.set_place(base, base as u8);
     Arc::new(batch)
 }
 

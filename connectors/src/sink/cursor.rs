@@ -56,7 +56,8 @@ impl Cursors {
         debug_assert!(found.is_some());
     }
 
-    pub(super) fn advance(&self, partition: u32, offset: u64) {
+    /// Everything of `partition` before `offset` has been handed out or was not wanted.
+    pub fn advance(&self, partition: u32, offset: u64) {
         let mut partition = self.lock(partition);
         partition.handed = partition.handed.max(offset);
     }

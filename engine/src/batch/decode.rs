@@ -4,7 +4,7 @@
 
 use super::{
     AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_MAX_TIMESTAMP, AT_PLACE,
-    Batch, HEADER_BYTES, Row, Span, crc32c, partition_of_place, place_field, varint,
+    Batch, HEADER_BYTES, Row, Span, crc32c, place_field, split_place, varint,
 };
 use crate::limits;
 
@@ -56,6 +56,8 @@ pub fn batch_bytes_hint(bytes: &[u8]) -> Result<usize, DecodeError> {
 pub struct Head {
     /// The partition that its builder wrote into it.
     pub partition: u32,
+    /// Number of the group that it was committed with, modulo four.
+    pub group: u8,
     /// Offset of its first event.
     pub base_offset: u64,
     /// Number of its events.
@@ -74,9 +76,10 @@ pub fn check_stored(bytes: &[u8]) -> Result<Head, DecodeError> {
         return Err(DecodeError::Truncated { have: bytes.len(), need: HEADER_BYTES });
     };
     let place = u32::from_be_bytes(field.try_into().expect("four bytes"));
-    let head = check(partition_of_place(place), bytes)?;
+    let (partition, group) = split_place(place);
+    let head = Head { group, ..check(partition, bytes)? };
     let crc = bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes");
-    if place_field(head.partition, head.base_offset, crc) != place {
+    if place_field(partition, group, head.base_offset, crc) != place {
         return Err(DecodeError::Misplaced);
     }
     Ok(head)
@@ -112,6 +115,7 @@ fn check(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
     }
     Ok(Head {
         partition,
+        group: 0,
         base_offset,
         rows,
         bytes: total,

@@ -1,7 +1,7 @@
 //! The index of a finished segment: a summary by partition, which is all that a start reads, and one entry per batch.
 //!
-//! Layout, big endian: magic `ABLX`, version 2 (`u32`), bytes of the segment (`u64`), number of entries (`u32`), number of
-//! summaries (`u32`), the summaries (44 bytes each), CRC-32C of all that; then the entries (36 bytes each) in the order of the
+//! Layout, big endian: magic `ABLX`, version 2 (`u32`), CRC-32C of the segment's name (`u32`: the index of another segment is
+//! none), bytes of the segment (`u64`), number of entries (`u32`), number of summaries (`u32`), the summaries (44 bytes each), CRC-32C of all that; then the entries (36 bytes each) in the order of the
 //! file, CRC-32C of them. Decoding allocates no more than the bytes hold. Version 1 had no summaries: a segment that
 //! has such an index is scanned once.
 
@@ -12,7 +12,7 @@ use crate::limits;
 
 const MAGIC: [u8; 4] = *b"ABLX";
 const VERSION: u32 = 2;
-const HEAD_BYTES: usize = 24;
+const HEAD_BYTES: usize = 28;
 const SUMMARY_BYTES: usize = 44;
 const ENTRY_BYTES: usize = 36;
 
@@ -61,6 +61,11 @@ impl Entry {
         }
     }
 
+    /// First byte behind it in the segment.
+    pub fn end_position(&self) -> u64 {
+        self.position + u64::from(self.bytes)
+    }
+
     /// Offset behind its last event.
     pub fn end_offset(&self) -> u64 {
         self.base_offset + u64::from(self.rows)
@@ -76,6 +81,9 @@ pub enum IndexError {
     /// Bytes were changed.
     #[error("the checksum of the index is wrong")]
     Checksum,
+    /// It is the index of another segment.
+    #[error("the index is of another segment")]
+    OfAnother,
 }
 
 /// What a segment holds of one partition.
@@ -131,13 +139,14 @@ impl Summaries {
     }
 }
 
-/// Encodes the index of a segment with `segment_bytes` bytes.
-pub fn encode(entries: &[Entry], segment_bytes: u64) -> Vec<u8> {
+/// Encodes the index of the segment `name`, which has `segment_bytes` bytes.
+pub fn encode(name: &str, entries: &[Entry], segment_bytes: u64) -> Vec<u8> {
     let summaries = Summaries::of(entries, segment_bytes);
     let head_bytes = HEAD_BYTES + summaries.partitions.len() * SUMMARY_BYTES + 4;
     let mut out = Vec::with_capacity(head_bytes + entries.len() * ENTRY_BYTES + 4);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_be_bytes());
+    out.extend_from_slice(&crc32c(name.as_bytes()).to_be_bytes());
     out.extend_from_slice(&segment_bytes.to_be_bytes());
     out.extend_from_slice(&(entries.len() as u32).to_be_bytes());
     out.extend_from_slice(&(summaries.partitions.len() as u32).to_be_bytes());
@@ -164,19 +173,22 @@ pub fn encode(entries: &[Entry], segment_bytes: u64) -> Vec<u8> {
     out
 }
 
-/// Decodes the summaries at the start of an index; what follows them need not be there.
-pub fn decode_summaries(bytes: &[u8]) -> Result<Summaries, IndexError> {
-    Ok(head(bytes)?.0)
+/// Decodes the summaries at the start of the index of the segment `name`; what follows them need not be there.
+pub fn decode_summaries(name: &str, bytes: &[u8]) -> Result<Summaries, IndexError> {
+    Ok(head(name, bytes)?.0)
 }
 
 /// The summaries, the number of entries, and the bytes of the entries with their checksum.
-fn head(bytes: &[u8]) -> Result<(Summaries, usize, &[u8]), IndexError> {
+fn head<'b>(name: &str, bytes: &'b [u8]) -> Result<(Summaries, usize, &'b [u8]), IndexError> {
     if bytes.len() < HEAD_BYTES || bytes[..4] != MAGIC || bytes[4..8] != VERSION.to_be_bytes() {
         return Err(IndexError::Malformed);
     }
-    let segment_bytes = u64::from_be_bytes(field(bytes, 8));
-    let entries = u32::from_be_bytes(field(bytes, 16)) as usize;
-    let partitions = u32::from_be_bytes(field(bytes, 20)) as usize;
+    if u32::from_be_bytes(field(bytes, 8)) != crc32c(name.as_bytes()) {
+        return Err(IndexError::OfAnother);
+    }
+    let segment_bytes = u64::from_be_bytes(field(bytes, 12));
+    let entries = u32::from_be_bytes(field(bytes, 20)) as usize;
+    let partitions = u32::from_be_bytes(field(bytes, 24)) as usize;
     if partitions > limits::PARTITIONS_MAX as usize {
         return Err(IndexError::Malformed);
     }
@@ -205,9 +217,9 @@ fn head(bytes: &[u8]) -> Result<(Summaries, usize, &[u8]), IndexError> {
     Ok((Summaries { segment_bytes, partitions }, entries, &bytes[end + 4..]))
 }
 
-/// Decodes an index: its entries and the bytes of its segment.
-pub fn decode(bytes: &[u8]) -> Result<(Vec<Entry>, u64), IndexError> {
-    let (Summaries { segment_bytes, .. }, count, rest) = head(bytes)?;
+/// Decodes the index of the segment `name`: its entries and the bytes of its segment.
+pub fn decode(name: &str, bytes: &[u8]) -> Result<(Vec<Entry>, u64), IndexError> {
+    let (Summaries { segment_bytes, .. }, count, rest) = head(name, bytes)?;
     let Some((content, crc)) = rest.split_last_chunk::<4>() else { return Err(IndexError::Malformed) };
     if Some(content.len()) != count.checked_mul(ENTRY_BYTES) {
         return Err(IndexError::Malformed);

@@ -1,7 +1,7 @@
 //! Names of the log's files.
 //!
 //! ```text
-//! ends                        end offset of every partition, as retention last saw them
+//! ends                        end offset of every partition when a segment was last finished or removed
 //! shard-000/000…000.log       a segment: record batches as accepted
 //! shard-000/000…000.index     written when the segment is finished
 //! ```

@@ -131,7 +131,7 @@ impl<S: Storage> LogReader<S> {
             let segment = &extent.segment;
             let io = |error| ReadError::Io { path: segment.name.clone(), error };
             let (entries, loaded) = segment
-                .with_entries(&self.storage, |entries| select(entries, partition, next, end, bytes_max))
+                .with_entries(&self.storage, |entries| select(entries, partition, next, end.min(extent.end), bytes_max))
                 .map_err(io)?;
             if loaded {
                 self.catalog.touch(segment);

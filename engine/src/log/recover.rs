@@ -2,8 +2,8 @@
 //!
 //! A start reads the summaries of finished segments, a few kilobytes each, and scans only segments without an index: those that
 //! were being written when the node ended, and those whose index was lost. What always holds: what an index says about the end
-//! of its segment is believed, since a segment that failed was settled so; what a scan found good is synced before anybody sees
-//! it, since it may have been in the system's memory only; a torn tail is cut off; damage is named and kept.
+//! of its segment is believed, since a segment that failed was settled so; what a scan found good is written and synced again
+//! before anybody sees it, since it may have been in the system's memory only; a torn tail is cut off; damage is named and kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -14,8 +14,9 @@ use super::catalog::{Catalog, Extent, Finished, Partition};
 use super::index::{self, Summaries};
 use super::scan::scan;
 use super::segment::Segment;
-use super::storage::{Storage, StorageFile, read_start, read_whole, write_whole};
+use super::storage::{BLOCK_BYTES, Storage, StorageFile, read_full, read_start, read_whole, write_whole};
 use super::{LogStats, names};
+use crate::limits;
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,7 +101,12 @@ pub fn recover<S: Storage>(
         }
     }
     let ends = read_ends(storage).map_err(failed(names::ENDS))?;
-    Ok(recovery.finish(stats, &ends))
+    let scanned = recovery.recovered.scanned_segments;
+    let (catalog, recovered) = recovery.finish(stats, &ends);
+    if access == Access::Write && scanned > 0 {
+        write_ends(storage, &catalog.ends()).map_err(failed(names::ENDS))?;
+    }
+    Ok((catalog, recovered))
 }
 
 impl<S: Storage> Recovery<S> {
@@ -108,7 +114,7 @@ impl<S: Storage> Recovery<S> {
         let file = self.storage.open(name)?;
         let length = file.bytes()?;
         let stored = read_start(&self.storage, &names::index(name), index::SUMMARY_READ_BYTES)?
-            .and_then(|bytes| index::decode_summaries(&bytes).ok());
+            .and_then(|bytes| index::decode_summaries(name, &bytes).ok());
         let summaries = match stored {
             // What lies behind the end that the index names was refused and is void.
             Some(summaries) if summaries.segment_bytes <= length => summaries,
@@ -159,13 +165,12 @@ impl<S: Storage> Recovery<S> {
             if found.is_torn {
                 self.recovered.cut_bytes += length - found.good_bytes;
             }
+            write_tail_again(file, found.good_bytes)?;
             if found.good_bytes < length {
                 file.truncate(found.good_bytes)?;
             }
-            // A process that was killed may have left it in the system's memory, where power loss would still take it.
-            file.sync()?;
             if !found.entries.is_empty() {
-                let encoded = index::encode(&found.entries, found.good_bytes);
+                let encoded = index::encode(name, &found.entries, found.good_bytes);
                 write_whole(&self.storage, &names::index(name), &encoded)?;
             }
         }
@@ -178,7 +183,12 @@ impl<S: Storage> Recovery<S> {
         stats.damaged_bytes.store(self.damaged_bytes, Ordering::Relaxed);
         let mut partitions = Vec::with_capacity(self.extents.len());
         for (number, mut extents) in self.extents.drain(..).enumerate() {
-            extents.sort_by_key(|extent| extent.first);
+            extents.sort_by_key(|extent| (extent.first, extent.end));
+            for at in 1..extents.len() {
+                // Only damage makes them overlap: what a later segment has itself is not looked for in an earlier one.
+                extents[at - 1].end = extents[at - 1].end.min(extents[at].first);
+            }
+            extents.retain(|extent| extent.first < extent.end);
             for pair in extents.windows(2) {
                 if pair[0].end != pair[1].first {
                     self.recovered.damaged.push(format!(
@@ -195,6 +205,30 @@ impl<S: Storage> Recovery<S> {
         }
         (Catalog::new(partitions, self.finished), self.recovered)
     }
+}
+
+/// Bytes at the end of a segment that may be in the system's memory only: its last group.
+const DOUBTFUL_BYTES_MAX: u64 = (limits::COMMIT_BYTES_MAX + limits::BATCH_BYTES_MAX + BLOCK_BYTES) as u64;
+
+/// Makes sure that the end of a segment that was found good is on the device. A process that was killed may have left it in the
+/// system's memory, and if its last act was a sync that failed, another sync would say yes to nothing: so it is written
+/// again first. Nothing was written into the segment after a failed sync, so what lies further in front is safe.
+fn write_tail_again<F: StorageFile>(file: &F, good_bytes: u64) -> io::Result<()> {
+    const PIECE_BYTES: usize = 256 * BLOCK_BYTES;
+    let block = BLOCK_BYTES as u64;
+    let mut at = good_bytes.saturating_sub(DOUBTFUL_BYTES_MAX) / block * block;
+    let mut piece = vec![0; PIECE_BYTES];
+    while at < good_bytes {
+        let filled = (good_bytes - at).min(PIECE_BYTES as u64) as usize;
+        if read_full(file, at, &mut piece[..filled])? < filled {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let whole = filled.next_multiple_of(BLOCK_BYTES);
+        piece[filled..whole].fill(0);
+        file.write_at(at, &piece[..whole])?;
+        at += filled as u64;
+    }
+    file.sync()
 }
 
 /// Stores the end offset of every partition, one per line.

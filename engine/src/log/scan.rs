@@ -1,13 +1,13 @@
 //! Reads a segment batch by batch and finds where it is whole: after a crash, or when its index is missing.
 //!
-//! A cut-off or wrong end is a torn tail: what is behind the last whole batch was never acknowledged as synced. A damaged batch
-//! with whole ones behind it is named and passed over: its bytes are kept and never served. A batch that is whole but does not
+//! A cut-off or wrong end is a torn tail: what is behind the last whole batch was never acknowledged as synced, nor was a last group
+//! with a hole in it. A damaged batch with whole ones of a later group behind it is named and passed over: its bytes are kept and never served. A batch that is whole but does not
 //! continue its partition (an old one that the disk put there, or one that was refused and written again) is passed over as well.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::Entry;
+use super::chain::consistent;
 use crate::batch::{DecodeError, HEADER_BYTES, batch_bytes_hint, check_stored};
 use crate::limits;
 
@@ -53,26 +53,27 @@ pub struct Scanned {
 /// Bytes that are read at once.
 const WINDOW_BYTES: usize = 4 * limits::BATCH_BYTES_MAX;
 
-/// Scans the first `bytes` bytes of a segment. `next_of` says from which offset on a partition continues.
+/// Scans the first `bytes` bytes of a segment. `next_of`: the lowest offset that a partition can have here.
 pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, next_of: impl Fn(u32) -> u64) -> io::Result<Scanned> {
     let mut window = Window { source, end: bytes, start: 0, bytes: Vec::new() };
     let mut found = Scanned::default();
-    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
     let mut at = 0;
     // Where the damage began that the scan is trying to get behind, and what it is.
     let mut lost: Option<(u64, String)> = None;
+    let (mut group, mut last_group_at) = (None, 0);
     while at < window.end {
         match check_stored(window.at(at)?) {
             Ok(head) => {
                 let entry = Entry::of_head(&head, at);
-                let next = next.entry(head.partition).or_insert_with(|| next_of(head.partition));
-                if entry.base_offset >= *next {
+                if entry.base_offset >= next_of(head.partition) {
                     if let Some((position, reason)) = lost.take() {
                         found.damaged.push(Damage { position, bytes: at - position, reason });
                     }
-                    *next = entry.end_offset();
+                    if group != Some(head.group) {
+                        group = Some(head.group);
+                        last_group_at = found.entries.last().map_or(0, Entry::end_position);
+                    }
                     found.entries.push(entry);
-                    found.good_bytes = at + head.bytes as u64;
                 }
                 at += head.bytes as u64;
             }
@@ -86,6 +87,15 @@ pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, next_of: impl Fn(u32) ->
             }
         }
     }
+    // A hole in the last group is no damage: that group was never synced, its blocks came to the device in any order.
+    if let Some(torn) = found.damaged.iter().find(|damage| damage.position >= last_group_at) {
+        let torn_at = torn.position;
+        found.entries.retain(|entry| entry.position < torn_at);
+        found.damaged.retain(|damage| damage.position < torn_at);
+    }
+    found.entries = consistent(found.entries);
+    found.good_bytes = found.entries.last().map_or(0, Entry::end_position);
+    found.damaged.retain(|damage| damage.position < found.good_bytes);
     found.is_torn = !window.is_zero_from(found.good_bytes)?;
     Ok(found)
 }

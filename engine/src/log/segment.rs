@@ -68,7 +68,7 @@ impl<F: StorageFile> Segment<F> {
         if let Some(entries) = &*self.entries.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok((look(entries), false));
         }
-        let stored = read_whole(storage, &names::index(&self.name))?.map(|bytes| index::decode(&bytes));
+        let stored = read_whole(storage, &names::index(&self.name))?.map(|bytes| index::decode(&self.name, &bytes));
         let list = match stored {
             Some(Ok((list, _))) => list,
             // Missing or damaged: the segment itself knows.

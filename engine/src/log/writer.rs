@@ -177,7 +177,7 @@ impl<S: Storage> SegmentWriter<S> {
         } else {
             // First the space that was reserved: on a full disk the index may need it. The index is what counts.
             let _ = failed.file.truncate(failed.bytes);
-            let encoded = index::encode(&failed.entries, failed.bytes);
+            let encoded = index::encode(&failed.segment.name, &failed.entries, failed.bytes);
             write_whole(&self.storage, &names::index(&failed.segment.name), &encoded)?;
             self.catalog.finish(finished(failed));
         }
@@ -190,9 +190,11 @@ impl<S: Storage> SegmentWriter<S> {
         let Some(active) = self.active.take() else { return };
         // Blocks that were reserved and not used go back.
         let truncated = active.file.truncate(active.bytes);
-        let encoded = index::encode(&active.entries, active.bytes);
+        let encoded = index::encode(&active.segment.name, &active.entries, active.bytes);
         let indexed = write_whole(&self.storage, &names::index(&active.segment.name), &encoded);
-        if let Err(error) = truncated.and(indexed) {
+        // So that offsets go on where they were even if both the segment and its index are damaged later.
+        let ended = super::recover::write_ends(&self.storage, &self.catalog.ends());
+        if let Err(error) = truncated.and(indexed).and(ended) {
             self.notices.push(Notice::NoIndex { segment: active.segment.name.clone(), error });
         }
         self.catalog.finish(finished(&active));

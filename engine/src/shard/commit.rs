@@ -35,6 +35,8 @@ pub(super) struct Committer {
     policy: CommitPolicy,
     appends: Producer<Append>,
     open: Box<Group>,
+    /// Counts the groups.
+    number: u8,
     opened_us: u64,
     #[expect(clippy::vec_box, reason = "groups travel as boxes: a ring slot is a pointer")]
     spare: Vec<Box<Group>>,
@@ -47,7 +49,7 @@ impl Committer {
     pub fn new(policy: CommitPolicy, appends: Producer<Append>) -> Self {
         let group = || Box::new(Group::new(policy.bytes_max));
         let spare = (1..GROUPS).map(|_| group()).collect();
-        Self { policy, appends, open: group(), opened_us: 0, spare, in_flight: 0, wants_restart: false }
+        Self { policy, appends, open: group(), number: 0, opened_us: 0, spare, in_flight: 0, wants_restart: false }
     }
 
     /// A batch of `bytes` bytes would find room, or there is nobody left to write it and it can be refused.
@@ -64,11 +66,16 @@ impl Committer {
         !self.spare.is_empty() && self.appends.room() >= 2
     }
 
-    /// Takes a batch for which there is room.
-    pub fn push(&mut self, seq: u64, batch: Arc<Batch>, now_us: u64) {
-        if !self.open.fits(batch.bytes().len()) {
+    /// The number, modulo 256, of the group that a batch of `bytes` bytes goes into when it is pushed next.
+    pub fn group_for(&mut self, bytes: usize) -> u8 {
+        if !self.open.fits(bytes) {
             self.hand_over();
         }
+        self.number
+    }
+
+    /// Takes a batch for which there is room, into the group that [`group_for`](Self::group_for) named.
+    pub fn push(&mut self, seq: u64, batch: Arc<Batch>, now_us: u64) {
         if self.open.is_empty() {
             self.opened_us = now_us;
         }
@@ -100,6 +107,7 @@ impl Committer {
             let pushed = self.appends.push(Append::Restart);
             debug_assert!(pushed.is_ok());
         }
+        self.number = self.number.wrapping_add(1);
         next.clear(self.open.next_lead());
         let group = std::mem::replace(&mut self.open, next);
         match self.appends.push(Append::Group(group)) {
