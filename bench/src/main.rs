@@ -11,6 +11,7 @@ mod events;
 mod extract;
 mod floor;
 mod http;
+mod log;
 mod machine;
 mod matching;
 mod pipe;
@@ -73,6 +74,8 @@ enum Suite {
     Extract,
     /// From the bytes of a batch to which rows go where, by number of routes, beside quamina.
     Match,
+    /// The log beside what the device does alone, replay, cursors, and a thousand endpoints of which ten misbehave.
+    Log,
     /// All of them.
     All,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
@@ -124,6 +127,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::Http | Suite::All) {
         rows.extend(http::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Log | Suite::All) {
+        rows.extend(log::run(&setting)?);
     }
     println!("{}", row::table(&rows));
     if let Some(path) = &cli.json {

@@ -13,7 +13,7 @@ pub struct Row {
     pub case: String,
     /// What was measured.
     pub metric: &'static str,
-    /// Its unit; more is better, but for bytes.
+    /// Its unit; more is better, but for bytes, time and shares.
     pub unit: &'static str,
     /// Number of routes or shapes, where the case is a point of a curve.
     pub size: Option<u64>,
@@ -122,10 +122,10 @@ impl Row {
         self
     }
 
-    /// In another unit than events per second; of bytes, less is better.
+    /// In another unit than events per second; of bytes, time and shares, less is better.
     pub fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
-        if unit.starts_with("bytes") {
+        if unit.starts_with("bytes") || matches!(unit, "µs" | "%") {
             self.ratio = self.peer.map(|peer| peer / self.ours);
         }
         self

@@ -28,6 +28,7 @@ use engine::route::EndpointId;
 use engine::shard::ShardStats;
 use tokio::sync::{mpsc, watch};
 
+pub use cursors::COMMIT_INTERVAL as CURSOR_COMMIT_INTERVAL;
 pub use start::{StartError, start};
 
 use self::core::{CoreTask, Stage};

@@ -28,7 +28,7 @@ const CRATES: [(&str, &[&str]); 6] = [
     ("connectors", &["engine"]),
     ("server", &["engine", "connectors", "loadgen"]),
     ("loadgen", &[]),
-    ("bench", &["engine", "connectors", "loadgen"]),
+    ("bench", &["engine", "connectors", "server", "loadgen"]),
     ("tests", &["engine", "connectors", "server", "loadgen"]),
 ];
 

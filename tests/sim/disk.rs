@@ -419,6 +419,9 @@ impl StorageFile for SimFile {
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         let mut state = lock(&self.disk.0);
         state.call_whole()?;
+        if state.sabotage == Sabotage::ForgetWhereSegmentsEnd && self.is_segment {
+            return Ok(());
+        }
         let mut inode = lock(&self.inode);
         for (position, pending) in std::mem::take(&mut inode.pending) {
             put(&mut inode.durable, position, &pending);

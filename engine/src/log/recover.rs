@@ -117,7 +117,12 @@ impl<S: Storage> Recovery<S> {
             .and_then(|bytes| index::decode_summaries(name, &bytes).ok());
         let summaries = match stored {
             // What lies behind the end that the index names was refused and is void.
-            Some(summaries) if summaries.segment_bytes <= length => summaries,
+            Some(summaries) if summaries.segment_bytes <= length => {
+                if summaries.segment_bytes < length && self.access == Access::Write {
+                    file.truncate(summaries.segment_bytes)?;
+                }
+                summaries
+            }
             _ => self.scan_segment(name, &file, length, next)?,
         };
         let bytes = summaries.segment_bytes;
@@ -128,7 +133,7 @@ impl<S: Storage> Recovery<S> {
             }
             return Ok(());
         }
-        let segment = Arc::new(Segment::finished(name.to_owned(), Arc::new(file), bytes));
+        let segment = Arc::new(Segment::finished(name.to_owned(), Arc::new(file), &summaries));
         for summary in &summaries.partitions {
             let Some(extents) = self.extents.get_mut(summary.partition as usize) else {
                 let partition = summary.partition;
@@ -151,7 +156,7 @@ impl<S: Storage> Recovery<S> {
         length: u64,
         next: &BTreeMap<u32, u64>,
     ) -> io::Result<Summaries> {
-        let found = scan(file, length, |partition| next.get(&partition).copied().unwrap_or(0))?;
+        let found = scan(file, length, |partition| next.get(&partition).copied().unwrap_or(0)..u64::MAX)?;
         self.recovered.scanned_segments += 1;
         self.recovered.scanned_bytes += length;
         for damage in &found.damaged {

@@ -5,6 +5,7 @@
 //! continue its partition (an old one that the disk put there, or one that was refused and written again) is passed over as well.
 
 use std::io;
+use std::ops::Range;
 
 use super::Entry;
 use super::chain::consistent;
@@ -53,8 +54,8 @@ pub struct Scanned {
 /// Bytes that are read at once.
 const WINDOW_BYTES: usize = 4 * limits::BATCH_BYTES_MAX;
 
-/// Scans the first `bytes` bytes of a segment. `next_of`: the lowest offset that a partition can have here.
-pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, next_of: impl Fn(u32) -> u64) -> io::Result<Scanned> {
+/// Scans the first `bytes` bytes of a segment. `offsets_of`: what a partition can have here.
+pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, offsets_of: impl Fn(u32) -> Range<u64>) -> io::Result<Scanned> {
     let mut window = Window { source, end: bytes, start: 0, bytes: Vec::new() };
     let mut found = Scanned::default();
     let mut at = 0;
@@ -65,7 +66,8 @@ pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, next_of: impl Fn(u32) ->
         match check_stored(window.at(at)?) {
             Ok(head) => {
                 let entry = Entry::of_head(&head, at);
-                if entry.base_offset >= next_of(head.partition) {
+                let offsets = offsets_of(head.partition);
+                if entry.base_offset >= offsets.start && entry.end_offset() <= offsets.end {
                     if let Some((position, reason)) = lost.take() {
                         found.damaged.push(Damage { position, bytes: at - position, reason });
                     }

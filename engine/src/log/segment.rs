@@ -1,18 +1,20 @@
 //! One segment as readers see it: its file, and where its batches lie when that is in memory.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 #[expect(clippy::disallowed_types, reason = "readers on any thread share what the writer of the segment extends")]
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use super::index::{self, Entry};
+use super::index::{self, Entry, Summaries};
 use super::names;
 use super::scan::scan;
 use super::storage::{Storage, StorageFile, read_full, read_whole};
 
 /// Entries of a segment by partition, each in offset order.
-pub type Entries = std::collections::BTreeMap<u32, Vec<Entry>>;
+pub type Entries = BTreeMap<u32, Vec<Entry>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,30 +25,43 @@ pub struct Segment<F> {
     /// Bytes that are batches and may be read; what lies behind is void.
     bytes: AtomicU64,
     #[expect(clippy::disallowed_types, reason = "see above")]
-    entries: RwLock<Option<Entries>>,
+    contents: RwLock<Contents>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    /// Which offsets it holds of each partition.
+    offsets: BTreeMap<u32, Range<u64>>,
+    /// Where each batch lies.
+    entries: Option<Entries>,
 }
 
 impl<F: StorageFile> Segment<F> {
     /// A segment that is being written: its index grows in memory.
     pub fn active(name: String, file: Arc<F>) -> Self {
-        Self::new(name, file, 0, Some(Entries::new()))
+        let contents = Contents { entries: Some(Entries::new()), ..Contents::default() };
+        Self::new(name, file, 0, contents)
     }
 
     /// A finished segment; its index is read when it is needed.
-    pub fn finished(name: String, file: Arc<F>, bytes: u64) -> Self {
-        Self::new(name, file, bytes, None)
+    pub fn finished(name: String, file: Arc<F>, summaries: &Summaries) -> Self {
+        let offsets = summaries.partitions.iter().map(|summary| (summary.partition, summary.first..summary.end));
+        let contents = Contents { offsets: offsets.collect(), entries: None };
+        Self::new(name, file, summaries.segment_bytes, contents)
     }
 
     #[expect(clippy::disallowed_types, reason = "see above")]
-    fn new(name: String, file: Arc<F>, bytes: u64, entries: Option<Entries>) -> Self {
-        Self { name, file, bytes: AtomicU64::new(bytes), entries: RwLock::new(entries) }
+    fn new(name: String, file: Arc<F>, bytes: u64, contents: Contents) -> Self {
+        Self { name, file, bytes: AtomicU64::new(bytes), contents: RwLock::new(contents) }
     }
 
     /// Adds the entries of a synced group.
     pub fn extend(&self, group: &[Entry]) {
-        let mut slot = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let entries = slot.get_or_insert_default();
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let Contents { offsets, entries } = &mut *contents;
+        let entries = entries.get_or_insert_default();
         for entry in group {
+            offsets.entry(entry.partition).or_insert(entry.base_offset..0).end = entry.end_offset();
             entries.entry(entry.partition).or_default().push(*entry);
         }
         if let Some(last) = group.last() {
@@ -65,29 +80,33 @@ impl<F: StorageFile> Segment<F> {
         storage: &S,
         look: impl FnOnce(&Entries) -> R,
     ) -> io::Result<(R, bool)> {
-        if let Some(entries) = &*self.entries.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok((look(entries), false));
-        }
+        let offsets = {
+            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entries) = &contents.entries {
+                return Ok((look(entries), false));
+            }
+            contents.offsets.clone()
+        };
         let stored = read_whole(storage, &names::index(&self.name))?.map(|bytes| index::decode(&self.name, &bytes));
         let list = match stored {
             Some(Ok((list, _))) => list,
             // Missing or damaged: the segment itself knows.
-            _ => scan(&*self.file, self.bytes(), |_| 0)?.entries,
+            _ => scan(&*self.file, self.bytes(), |partition| offsets.get(&partition).cloned().unwrap_or(0..0))?.entries,
         };
         let entries = by_partition(&list);
         let found = look(&entries);
-        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = Some(entries);
+        self.contents.write().unwrap_or_else(PoisonError::into_inner).entries = Some(entries);
         Ok((found, true))
     }
 
     /// As [`with_entries`](Self::with_entries) if they are in memory.
     pub fn with_known_entries<R>(&self, look: impl FnOnce(&Entries) -> R) -> Option<R> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
+        self.contents.read().unwrap_or_else(PoisonError::into_inner).entries.as_ref().map(look)
     }
 
     /// Drops the index from memory.
     pub fn forget(&self) {
-        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.contents.write().unwrap_or_else(PoisonError::into_inner).entries = None;
     }
 
     /// Reads the bytes of one batch; fewer if the file is shorter than its index says.

@@ -175,8 +175,9 @@ impl<S: Storage> SegmentWriter<S> {
             self.storage.remove(&failed.segment.name)?;
             self.stats.segments.fetch_sub(1, Ordering::Relaxed);
         } else {
-            // First the space that was reserved: on a full disk the index may need it. The index is what counts.
-            let _ = failed.file.truncate(failed.bytes);
+            // First the space that was reserved: on a full disk the index may need it. Both must be done: the index alone could
+            // be damaged later, and the scan would find what was refused.
+            failed.file.truncate(failed.bytes)?;
             let encoded = index::encode(&failed.segment.name, &failed.entries, failed.bytes);
             write_whole(&self.storage, &names::index(&failed.segment.name), &encoded)?;
             self.catalog.finish(finished(failed));

@@ -10,7 +10,7 @@ use super::endpoint::Endpoint;
 use crate::state::{State, StateError};
 
 /// How much may be delivered again after a crash.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
+pub const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What was stored last, by endpoint; shared so that a reload and the thread never store an older position over a newer one.
 type Stored = Arc<Mutex<HashMap<String, Vec<u64>>>>;
