@@ -71,6 +71,21 @@ impl Delivery {
         self.row_indexes().map(|row| Event::new(&self.batch, row))
     }
 
+    /// Keeps only rows before `offset`; `None` if no row is left.
+    pub fn before_offset(mut self, offset: u64) -> Option<Self> {
+        let base = self.batch.base_offset();
+        if offset > self.batch.last_offset() {
+            return Some(self);
+        }
+        let rows: Box<[u16]> =
+            self.row_indexes().filter(|row| base + (*row as u64) < offset).map(|row| row as u16).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        self.rows = Rows::Some(rows);
+        Some(self)
+    }
+
     /// Keeps only rows at or behind `offset`; `None` if no row is left.
     pub fn from_offset(mut self, offset: u64) -> Option<Self> {
         let base = self.batch.base_offset();

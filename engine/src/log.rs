@@ -10,6 +10,7 @@
 //! are never used twice; a failed sync is never repeated as if nothing had happened.
 
 pub mod index;
+mod by_time;
 mod catalog;
 mod chain;
 mod group;
@@ -21,6 +22,7 @@ mod scan;
 mod segment;
 mod stats;
 mod storage;
+mod sweep;
 mod writer;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use recover::{Access, RecoverError, Recovered, recover};
 pub use scan::{Damage, ReadAt, Scanned, scan};
 pub use stats::{LogStats, SYNC_SECONDS_BUCKETS};
 pub use storage::{BLOCK_BYTES, FileUse, Storage, StorageFile, write_whole};
+pub use sweep::Sweep;
 pub use writer::{SegmentWriter, WriterSettings};
 
 /// Something that a writer did or could not do and that whoever runs it should know.

@@ -17,6 +17,7 @@ mod health;
 mod hub;
 mod page;
 mod problem;
+mod replays;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,6 +33,8 @@ use tower_service::Service;
 
 pub use problem::Problem;
 
+use crate::node::replays::Replays;
+
 /// What the API shows. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -41,6 +44,8 @@ pub struct ApiState {
     pub committed: Arc<Notify>,
     /// Renders the metrics of this moment; see [`crate::metrics::render`].
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Replays of the past.
+    pub replays: Replays,
     /// Set once everything has started, cleared when the node begins to drain.
     pub ready: Arc<AtomicBool>,
 }
@@ -56,6 +61,8 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/hub/partitions", get(hub::partitions))
         .route("/hub/partitions/{partition}/events", get(hub::events))
+        .route("/replays", get(replays::list).post(replays::start))
+        .route("/replays/{id}", get(replays::get).delete(replays::stop))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -56,10 +56,12 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Filter a stream of JSON lines into Parquet or NDJSON, without a node.
     Pipe(crate::pipe::PipeArgs),
-    /// Show what a filter says about an event, and why.
+    /// Show what a filter says about an event, and why; or how much of the past it matches.
     Explain(crate::explain::ExplainArgs),
     /// Follow the log of a running node.
     Tail(crate::tail::TailArgs),
+    /// Send events of the past again to the endpoint of a route.
+    Replay(crate::replay::ReplayArgs),
     /// List events that no webhook took, or send them again.
     DeadLetters(crate::dead_letters::DeadLettersArgs),
 }

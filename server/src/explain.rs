@@ -1,6 +1,8 @@
-//! `anabranch explain`: what a filter answers for one event, and why. Reads the filter and the event, touches nothing else.
+//! `anabranch explain`: what a filter answers for one event, and why; or how much of the past it would have matched. Reads,
+//! touches nothing.
 
 mod event;
+mod past;
 mod routes;
 mod tree;
 
@@ -45,8 +47,21 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub azure_date_quirk: bool,
     /// File with the event: CloudEvents JSON or plain JSON data; - is standard input.
-    #[arg(long, short, value_name = "FILE")]
-    pub event: String,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "since")]
+    pub event: Option<String>,
+    /// Instead of one event: count what the filter matches among the events accepted since then, for example 2h, 15m, 7d or
+    /// 2026-11-21T04:00:00Z. Reads the data folder of a node, which may be running.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["event", "routes", "property", "system"])]
+    pub since: Option<String>,
+    /// With --since: only events accepted until then.
+    #[arg(long, value_name = "TIME", requires = "since")]
+    pub until: Option<String>,
+    /// With --since: folder of the node's data.
+    #[arg(long, env = "ANABRANCH_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    pub data_dir: std::path::PathBuf,
+    /// With --since: how many of the events that match to show.
+    #[arg(long, value_name = "COUNT", default_value_t = 3, requires = "since")]
+    pub show: usize,
     /// An application property of the event; without = it has no value. May be repeated.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub property: Vec<String>,
@@ -71,10 +86,15 @@ pub fn run(args: ExplainArgs) -> ExitCode {
     let error_color = color(std::io::stderr().is_terminal());
     let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64);
     let answer =
-        read(&args.event).map_err(|reason| format!("error: {reason}\n")).and_then(|bytes| match &args.routes {
-            Some(path) => routes::explain(&args, path, &bytes, timestamp_ms, out_color),
-            None => explain(&args, &bytes, timestamp_ms, out_color, error_color),
-        });
+        match (&args.since, &args.event) {
+            (Some(_), _) => past::explain(&args, timestamp_ms, error_color),
+            (None, event) => read(event.as_deref().unwrap_or("-"))
+                .map_err(|reason| format!("error: {reason}\n"))
+                .and_then(|bytes| match &args.routes {
+                    Some(path) => routes::explain(&args, path, &bytes, timestamp_ms, out_color),
+                    None => explain(&args, &bytes, timestamp_ms, out_color, error_color),
+                }),
+        };
     match answer {
         Ok(Answer { text, warnings }) => {
             eprint!("{warnings}");

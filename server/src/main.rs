@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Pipe(args) => server::pipe::run(&args),
         Command::Explain(args) => server::explain::run(args),
         Command::Tail(args) => server::tail::run(args),
+        Command::Replay(args) => server::replay::run(args),
         Command::DeadLetters(args) => server::dead_letters::run(args),
     }
 }

@@ -8,6 +8,7 @@ pub mod core;
 mod cursors;
 mod endpoint;
 mod feeder;
+pub mod replays;
 mod snapshot;
 mod sinks;
 mod start;
@@ -46,7 +47,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// A node at work.
 pub struct RunningNode {
-    config: NodeConfig,
+    config: Arc<NodeConfig>,
     http_addr: SocketAddr,
     log: Log,
     shared: Arc<Shared>,
@@ -69,6 +70,7 @@ pub struct Shared {
     http_stats: Vec<Arc<HttpStats>>,
     endpoints: std::sync::RwLock<BTreeMap<String, Arc<Endpoint>>>,
     state: Arc<State>,
+    replays: replays::Replays,
     ready: Arc<AtomicBool>,
     started: std::time::Instant,
 }
@@ -137,7 +139,7 @@ impl RunningNode {
         let (ids, slots) = self.number_endpoints(&config)?;
         // Built before anything changes: a table that cannot be is found here.
         let running_table = self.shared.switchboard.table().load_full();
-        let running = (&self.config, &*running_table);
+        let running = (&*self.config, &*running_table);
         let table = Arc::new(tables::next(running, &config, self.table_version + 1, &ids, slots)?);
         let running = self.shared.endpoints();
         let wanted: HashMap<&str, &EndpointKind> =
@@ -161,7 +163,8 @@ impl RunningNode {
         self.ids = ids;
         self.table_version += 1;
         self.shared.switchboard.install(table).await;
-        self.config = config;
+        self.config = Arc::new(config);
+        self.shared.replays.set_config(self.config.clone());
         self.start_endpoints()?;
         Ok(())
     }
@@ -231,6 +234,7 @@ impl RunningNode {
     /// Takes no more, hands on what there is, and stops: listeners, shards, endpoints, log. Bounded in time.
     pub async fn drain_and_stop(mut self) {
         self.shared.ready.store(false, std::sync::atomic::Ordering::Release);
+        self.shared.replays.stop_all();
         for stage in [Stage::Listeners, Stage::Shards] {
             self.stage.send_replace(stage);
             self.wait_for_cores(stage).await;

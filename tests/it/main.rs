@@ -10,6 +10,7 @@ mod extraction;
 mod layers;
 mod lifecycle;
 mod python;
+mod replay;
 mod routing;
 mod sources;
 mod support;

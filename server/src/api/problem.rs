@@ -37,9 +37,11 @@ impl IntoResponse for Problem {
     }
 }
 
-const PATHS: [&str; 5] = [
+const PATHS: [&str; 7] = [
     "/hub/partitions",
     "/hub/partitions/{partition}/events?from=beginning&max=100&wait=0",
+    "/replays",
+    "/replays/{id}",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -51,6 +53,13 @@ pub(super) async fn no_such_path(uri: Uri) -> Problem {
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} can only be read: use GET, not {method}", uri.path());
+    let detail = match uri.path() {
+        path if path.starts_with("/replays") => {
+            format!(
+                "{method} {path} is nothing: POST /replays begins a replay, GET and DELETE /replays/ID look at it and stop it"
+            )
+        }
+        path => format!("{path} can only be read: use GET, not {method}"),
+    };
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
 }

@@ -11,7 +11,11 @@ fn args(filter: &str) -> ExplainArgs {
         dialect: Dialect::Anabranch,
         source: Source::default(),
         azure_date_quirk: false,
-        event: "-".to_owned(),
+        event: Some("-".to_owned()),
+        since: None,
+        until: None,
+        data_dir: "data".into(),
+        show: 3,
         property: Vec::new(),
         system: Vec::new(),
     }

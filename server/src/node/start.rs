@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::core::{self, CoreSetup, Stage};
 use super::cursors::CursorKeeper;
+use super::replays::Replays;
 use super::switchboard::Switchboard;
 use super::{RunningNode, Shared, snapshot, tables};
 use crate::api::{self, ApiState};
@@ -158,6 +159,8 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     }
     let switchboard =
         Arc::new(Switchboard::new(commands, shard_bells.clone(), Arc::new(ArcSwap::new(table)), partitions));
+    let config = Arc::new(config);
+    let replays = Replays::new(log.reader(), config.clone());
     let shared = Arc::new(Shared {
         switchboard,
         reader: log.reader(),
@@ -167,6 +170,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         http_stats: http_stats.clone(),
         endpoints: std::sync::RwLock::new(BTreeMap::new()),
         state,
+        replays: replays.clone(),
         ready: Arc::new(AtomicBool::new(false)),
         started: std::time::Instant::now(),
     });
@@ -177,6 +181,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             let shared = shared.clone();
             Arc::new(move || crate::metrics::render(&snapshot::take(&shared)))
         },
+        replays: replays.clone(),
         ready: shared.ready.clone(),
     });
 
@@ -217,6 +222,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         threads.push(thread.map_err(StartError::Thread)?);
     }
     let cursor_keeper = CursorKeeper::start(shared.clone()).map_err(StartError::Thread)?;
+    replays.run_on(core_tasks.clone());
     let node = RunningNode {
         config,
         http_addr,

@@ -7,7 +7,7 @@ use engine::filter::{CompileOptions, Filter};
 use engine::lane::Enrichment;
 use engine::route::{EndpointId, Route, RouteTable};
 
-use crate::config::{NodeConfig, RouteSettings};
+use crate::config::{EnrichmentSettings, NodeConfig, RouteSettings};
 
 /// Why a table cannot be built from a configuration that was checked before. The check reports the same with more words.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,23 @@ fn compile(route: &RouteSettings, ids: &HashMap<String, EndpointId>) -> Result<R
     })
 }
 
+/// A table of one route alone, whose endpoint has the number 0.
+pub fn of_route(config: &NodeConfig, route: &RouteSettings) -> Result<RouteTable, TableError> {
+    let ids = HashMap::from([(route.endpoint.clone(), 0)]);
+    let compiled = Route { enabled: true, ..compile(route, &ids)? };
+    let mine = config.enrichments.iter().filter(|enrichment| enrichment.endpoints.contains(&route.endpoint));
+    let enrichments = mine.map(|enrichment| enrichment_of(config, enrichment)).collect();
+    Ok(RouteTable::new(1, &[compiled], None, vec![enrichments])?)
+}
+
+fn enrichment_of(config: &NodeConfig, enrichment: &EnrichmentSettings) -> Enrichment {
+    let value = match enrichment.value.as_str() {
+        "$iothubname" => config.node.name.clone(),
+        value => value.to_owned(),
+    };
+    Enrichment { key: enrichment.key.clone(), value }
+}
+
 /// Compiles the routes of `config`. `ids` has the number of every configured endpoint; `slots` is one more than the highest.
 pub fn build(
     config: &NodeConfig,
@@ -102,12 +119,7 @@ pub fn build(
     let mut enrichments = vec![Vec::new(); slots];
     for enrichment in &config.enrichments {
         for endpoint in &enrichment.endpoints {
-            let value = match enrichment.value.as_str() {
-                "$iothubname" => config.node.name.clone(),
-                value => value.to_owned(),
-            };
-            enrichments[usize::from(find(&enrichment.key, endpoint)?)]
-                .push(Enrichment { key: enrichment.key.clone(), value });
+            enrichments[usize::from(find(&enrichment.key, endpoint)?)].push(enrichment_of(config, enrichment));
         }
     }
     let enrichments: Vec<Arc<[Enrichment]>> = enrichments.into_iter().map(Arc::from).collect();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::task::Poll;
 
+use crate::node::replays::Replays;
 use connectors::hub::{self, Log, LogOptions, ShardWriter};
 use engine::batch::{BatchBuilder, HeaderWriter};
 use engine::log::Group;
@@ -64,6 +65,10 @@ impl Fixture {
             reader: self.log.reader(),
             committed: self.committed.clone(),
             metrics: Arc::new(|| crate::metrics::render(&crate::metrics::NodeSnapshot::default())),
+            replays: Replays::new(
+                self.log.reader(),
+                Arc::new(crate::config::check("", "").config.expect("the defaults are right")),
+            ),
             ready: self.ready.clone(),
         })
     }
