@@ -38,6 +38,11 @@ impl Receipt {
     pub fn events(&self) -> u64 {
         self.placed.iter().map(|placed| u64::from(placed.rows)).sum()
     }
+
+    /// Number of events that had been kept before.
+    pub fn duplicates(&self) -> u64 {
+        self.placed.iter().map(|placed| u64::from(placed.duplicates)).sum()
+    }
 }
 
 #[derive(Debug, Default)]

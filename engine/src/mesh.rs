@@ -85,8 +85,10 @@ pub struct Placed {
     pub partition: u32,
     /// Offset of its first event.
     pub base_offset: u64,
-    /// Number of its events.
+    /// Number of its events that were kept.
     pub rows: u32,
+    /// Events of the submitted batch that had been kept before.
+    pub duplicates: u32,
 }
 
 /// From a shard to the writer of its log.

@@ -8,6 +8,7 @@
 //! - what waits for the log is bounded; at the bound the shard takes no new batches, and the rings push back.
 
 mod commit;
+mod dedup;
 mod sequence;
 mod outlets;
 mod stats;
@@ -19,6 +20,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use commit::CommitPolicy;
+pub use dedup::{DEDUP_ID_BYTES_MAX, DedupSettings};
 pub use outlets::Command;
 pub use stats::{BATCH_ROWS_BUCKETS, ShardStats};
 
@@ -29,6 +31,7 @@ use crate::mesh::{Ack, AckLevel, Append, LogEvent, Placed, Refused, Submitted, T
 use crate::ring::{Consumer, Producer};
 use crate::route::RouteTable;
 use commit::Committer;
+use dedup::{Dedup, Kept};
 use outlets::Outlets;
 use sequence::Sequencer;
 
@@ -55,13 +58,17 @@ pub struct Wiring {
     pub stats: Arc<ShardStats>,
     /// When batches are committed.
     pub commit: CommitPolicy,
+    /// Whether events that come again are kept once.
+    pub dedup: DedupSettings,
 }
 
 /// A batch that is on its way to the disk.
 #[derive(Debug)]
 struct Pending {
     seq: u64,
-    batch: Arc<Batch>,
+    /// None of its events is new: it waits for what they are copies of.
+    batch: Option<Arc<Batch>>,
+    placed: Placed,
     ticket: Ticket,
     acked: bool,
 }
@@ -78,6 +85,7 @@ pub struct Shard {
     log_events: Consumer<LogEvent>,
     commands: Consumer<Command>,
     sequencer: Sequencer,
+    dedup: Option<Dedup>,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     outlets: Outlets,
@@ -98,6 +106,7 @@ impl Shard {
             commands: wiring.commands,
             outlets: Outlets::new(table, wiring.heads, sequencer.owned().collect()),
             sequencer,
+            dedup: Dedup::new(wiring.dedup),
             pending: VecDeque::new(),
             pending_bytes: 0,
             stats: wiring.stats,
@@ -158,8 +167,10 @@ impl Shard {
                 while self.pending.front().is_some_and(|pending| pending.seq <= upto_seq) {
                     self.acknowledge(0);
                     let Some(done) = self.pending.pop_front() else { break };
-                    self.pending_bytes -= done.batch.bytes().len();
-                    self.outlets.hand_out(done.batch, &self.stats);
+                    if let Some(batch) = done.batch {
+                        self.pending_bytes -= batch.bytes().len();
+                        self.outlets.hand_out(batch, &self.stats);
+                    }
                 }
             }
             LogEvent::Failed(group) => {
@@ -175,9 +186,14 @@ impl Shard {
     fn fail_from(&mut self, from_seq: u64) {
         let Some(first) = self.pending.iter().position(|pending| pending.seq >= from_seq) else { return };
         for failed in self.pending.drain(first..).collect::<Vec<_>>() {
-            self.pending_bytes -= failed.batch.bytes().len();
-            self.sequencer.take_back(&failed.batch);
-            self.stats.refused(failed.batch.rows().len());
+            if let Some(batch) = &failed.batch {
+                self.pending_bytes -= batch.bytes().len();
+                self.sequencer.take_back(batch);
+                self.stats.refused(batch.rows().len());
+                if let Some(dedup) = &mut self.dedup {
+                    dedup.forget(batch);
+                }
+            }
             if !failed.acked {
                 self.send_ack(Ack { ticket: failed.ticket, result: Err(Refused::LogFailed) });
             }
@@ -214,15 +230,55 @@ impl Shard {
             self.send_ack(Ack { ticket, result: Err(Refused::LogFailed) });
             return;
         }
+        let before = batch.rows().len();
+        if let Some(dedup) = &mut self.dedup {
+            let kept = dedup.admit(&batch);
+            self.stats.set_forgotten_ids(dedup.forgotten());
+            match kept {
+                Kept::All => {}
+                Kept::Some(kept) => batch = kept,
+                Kept::None => return self.acknowledge_copies(&batch, ticket),
+            }
+        }
+        let duplicates = (before - batch.rows().len()) as u32;
+        self.stats.duplicates(duplicates);
         let group = self.committer.group_for(batch.bytes().len());
         let seq = self.sequencer.place(&mut batch, group);
         self.stats.accepted(&batch);
         let batch = Arc::new(batch);
         self.committer.push(seq, batch.clone(), now_us);
         self.pending_bytes += batch.bytes().len();
-        self.pending.push_back(Pending { seq, batch, ticket, acked: false });
+        let placed = Placed {
+            partition: batch.partition(),
+            base_offset: batch.base_offset(),
+            rows: batch.rows().len() as u32,
+            duplicates,
+        };
+        self.pending.push_back(Pending { seq, batch: Some(batch), placed, ticket, acked: false });
         if ticket.level == AckLevel::Memory {
             self.acknowledge(self.pending.len() - 1);
+        }
+    }
+
+    /// Nothing of `batch` is new. It is as safe as what it repeats, which is among what is on its way to the disk, if it is not
+    /// there: so its ack waits for that.
+    fn acknowledge_copies(&mut self, batch: &Batch, ticket: Ticket) {
+        let duplicates = batch.rows().len() as u32;
+        self.stats.duplicates(duplicates);
+        let placed = Placed { partition: batch.partition(), base_offset: 0, rows: 0, duplicates };
+        match self.pending.back() {
+            Some(last) if ticket.level != AckLevel::Memory => {
+                let seq = last.seq;
+                self.pending.push_back(Pending { seq, batch: None, placed, ticket, acked: false });
+            }
+            _ => self.send_ack(Ack { ticket, result: Ok(placed) }),
+        }
+    }
+
+    /// A batch that the log has already: its events are not to be kept again. Before the first turn.
+    pub fn remember(&mut self, batch: &Batch) {
+        if let Some(dedup) = &mut self.dedup {
+            dedup.admit(batch);
         }
     }
 
@@ -232,12 +288,7 @@ impl Shard {
             return;
         }
         pending.acked = true;
-        let placed = Placed {
-            partition: pending.batch.partition(),
-            base_offset: pending.batch.base_offset(),
-            rows: pending.batch.rows().len() as u32,
-        };
-        let ack = Ack { ticket: pending.ticket, result: Ok(placed) };
+        let ack = Ack { ticket: pending.ticket, result: Ok(pending.placed) };
         self.send_ack(ack);
     }
 

@@ -118,6 +118,9 @@ pub struct RunArgs {
     /// How long an idle device waits for more to commit; 0: not at all.
     #[arg(long, env = "ANABRANCH_COMMIT_DELAY_MS_MAX", value_name = "MS")]
     pub commit_delay_ms_max: Option<u64>,
+    /// Keep a CloudEvent that comes again within so many seconds (same source and id) once; 0: keep all.
+    #[arg(long, env = "ANABRANCH_DEDUP_WINDOW_S_MAX", value_name = "SECONDS")]
+    pub dedup_window_s_max: Option<u64>,
 }
 
 impl RunArgs {
@@ -138,6 +141,7 @@ impl RunArgs {
             segment_bytes_max: self.segment_bytes_max,
             commit_bytes_max: self.commit_bytes_max,
             commit_delay_ms_max: self.commit_delay_ms_max,
+            dedup_window_s_max: self.dedup_window_s_max,
         }
     }
 }

@@ -176,6 +176,8 @@ pub struct Overrides {
     pub commit_bytes_max: Option<usize>,
     /// `log.commit_delay_ms_max`
     pub commit_delay_ms_max: Option<u64>,
+    /// `log.dedup_window_s_max`
+    pub dedup_window_s_max: Option<u64>,
 }
 
 impl Overrides {
@@ -198,6 +200,7 @@ impl Overrides {
         set(&mut config.log.segment_bytes_max, &self.segment_bytes_max);
         set(&mut config.log.commit_bytes_max, &self.commit_bytes_max);
         set(&mut config.log.commit_delay_ms_max, &self.commit_delay_ms_max);
+        set(&mut config.log.dedup_window_s_max, &self.dedup_window_s_max);
         if self.key_pointer.is_some() {
             config.http.key_pointer = self.key_pointer.clone();
         }

@@ -65,6 +65,10 @@ pub struct ShardSnapshot {
     pub accepted_events: u64,
     /// Their bytes as stored.
     pub accepted_bytes: u64,
+    /// Events that had been kept before.
+    pub duplicate_events: u64,
+    /// Ids that were forgotten before their time.
+    pub forgotten_ids: u64,
     /// Events that are synced and matched.
     pub synced_events: u64,
     /// Events that the log could not keep.
@@ -89,6 +93,8 @@ impl ShardSnapshot {
             shard,
             accepted_events,
             accepted_bytes: count(&stats.accepted_bytes),
+            duplicate_events: count(&stats.duplicate_events),
+            forgotten_ids: count(&stats.forgotten_ids),
             synced_events: count(&stats.synced_events),
             refused_events: count(&stats.refused_events),
             bodies: count(&stats.bodies),

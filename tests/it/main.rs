@@ -5,6 +5,7 @@
 //! that a test starts ends with it.
 
 mod commands;
+mod dedup;
 mod end_to_end;
 mod extraction;
 mod layers;

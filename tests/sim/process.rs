@@ -137,6 +137,7 @@ impl Process {
                 heads: heads.clone(),
                 stats: Arc::new(ShardStats::default()),
                 commit: settings.commit,
+                dedup: engine::shard::DedupSettings::default(),
             };
             shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
         }

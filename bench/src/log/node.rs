@@ -12,7 +12,7 @@ use engine::limits;
 use engine::mesh::{Ack, AckLevel, Submitted, Ticket};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::route::RouteTable;
-use engine::shard::{Command, CommitPolicy, Shard, ShardStats, Wiring};
+use engine::shard::{Command, CommitPolicy, DedupSettings, Shard, ShardStats, Wiring};
 
 /// Partitions, as a node has them.
 pub const PARTITIONS: u32 = 32;
@@ -50,6 +50,7 @@ impl Node {
             heads: Heads::new(&recovered.next_offsets),
             stats: Arc::new(ShardStats::default()),
             commit: CommitPolicy::default(),
+            dedup: DedupSettings::default(),
         };
         let table = Arc::new(RouteTable::new(1, &[], None, Vec::new())?);
         let shard = Shard::new(wiring, &recovered.next_offsets, table);

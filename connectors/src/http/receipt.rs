@@ -17,6 +17,8 @@ struct PartitionShape {
 struct Shape<'r> {
     accepted: u64,
     rejected: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    duplicates: u64,
     partitions: Vec<PartitionShape>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'r [EventError],
@@ -24,9 +26,15 @@ struct Shape<'r> {
     errors_not_listed: Option<u64>,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The receipt as JSON. Batches that follow each other in a partition are one entry.
 pub fn to_json(receipt: &intake::Receipt, rejected: u64, errors: &[EventError]) -> Vec<u8> {
     let mut placed = receipt.placed.clone();
+    // Batches of which nothing was new have no place.
+    placed.retain(|placed| placed.rows > 0);
     placed.sort_unstable_by_key(|placed| (placed.partition, placed.base_offset));
     let mut partitions: Vec<PartitionShape> = Vec::new();
     for part in placed {
@@ -37,6 +45,7 @@ pub fn to_json(receipt: &intake::Receipt, rejected: u64, errors: &[EventError]) 
         }
     }
     let errors_not_listed = (rejected > ERRORS_LISTED_MAX as u64).then(|| rejected - errors.len() as u64);
-    let shape = Shape { accepted: receipt.events(), rejected, partitions, errors, errors_not_listed };
+    let (accepted, duplicates) = (receipt.events(), receipt.duplicates());
+    let shape = Shape { accepted, rejected, duplicates, partitions, errors, errors_not_listed };
     serde_json::to_vec(&shape).expect("strings and numbers are always JSON")
 }

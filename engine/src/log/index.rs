@@ -1,9 +1,9 @@
 //! The index of a finished segment: a summary by partition, which is all that a start reads, and one entry per batch.
 //!
 //! Layout, big endian: magic `ABLX`, version 2 (`u32`), CRC-32C of the segment's name (`u32`: the index of another segment is
-//! none), bytes of the segment (`u64`), number of entries (`u32`), number of summaries (`u32`), the summaries (44 bytes each), CRC-32C of all that; then the entries (36 bytes each) in the order of the
-//! file, CRC-32C of them. Decoding allocates no more than the bytes hold. Version 1 had no summaries: a segment that
-//! has such an index is scanned once.
+//! none), bytes of the segment (`u64`), number of entries (`u32`), number of summaries (`u32`), the summaries (44 bytes each),
+//! CRC-32C of all that; then the entries (36 bytes each) in the order of the file, CRC-32C of them. Decoding allocates no more
+//! than the bytes hold. Version 1 had no summaries: a segment that has such an index is scanned once.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! Reads a segment batch by batch and finds where it is whole: after a crash, or when its index is missing.
 //!
-//! A cut-off or wrong end is a torn tail: what is behind the last whole batch was never acknowledged as synced, nor was a last group
-//! with a hole in it. A damaged batch with whole ones of a later group behind it is named and passed over: its bytes are kept and never served. A batch that is whole but does not
-//! continue its partition (an old one that the disk put there, or one that was refused and written again) is passed over as well.
+//! A cut-off or wrong end is a torn tail: what is behind the last whole batch was never acknowledged as synced, nor was a last
+//! group with a hole in it. A damaged batch with whole ones of a later group behind it is named and passed over: its bytes are
+//! kept and never served. A batch that is whole but does not continue its partition (an old one that the disk put there, or one
+//! that was refused and written again) is passed over as well.
 
 use std::io;
 use std::ops::Range;

@@ -31,6 +31,10 @@ pub struct ShardStats {
     pub not_json: AtomicU64,
     /// Events that matched no route.
     pub orphaned_events: AtomicU64,
+    /// Events that had been kept before.
+    pub duplicate_events: AtomicU64,
+    /// Ids that were forgotten before their time, because there were too many.
+    pub forgotten_ids: AtomicU64,
     /// Batches by rows: see [`BATCH_ROWS_BUCKETS`].
     pub batch_rows: [AtomicU64; BATCH_ROWS_BUCKETS.len() + 1],
     matched: Box<[AtomicU64]>,
@@ -48,6 +52,8 @@ impl Default for ShardStats {
             shape_hits: AtomicU64::new(0),
             not_json: AtomicU64::new(0),
             orphaned_events: AtomicU64::new(0),
+            duplicate_events: AtomicU64::new(0),
+            forgotten_ids: AtomicU64::new(0),
             batch_rows: Default::default(),
             matched: (0..limits::ENDPOINTS_MAX).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -67,6 +73,16 @@ impl ShardStats {
         self.batches.fetch_add(1, Ordering::Relaxed);
         let bucket = BATCH_ROWS_BUCKETS.partition_point(|bound| *bound < rows);
         self.batch_rows[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn duplicates(&self, events: u32) {
+        if events > 0 {
+            self.duplicate_events.fetch_add(events.into(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn set_forgotten_ids(&self, ids: u64) {
+        self.forgotten_ids.store(ids, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self, rows: usize) {

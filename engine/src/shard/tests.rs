@@ -42,6 +42,10 @@ fn world(routes: &[(&str, EndpointId)]) -> World {
 }
 
 fn world_with(routes: &[(&str, EndpointId)], commit: CommitPolicy) -> World {
+    world_of(routes, commit, DedupSettings::default())
+}
+
+fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSettings) -> World {
     let bell = Bell::default();
     let (mesh, inlet) = ring(16, &bell);
     let (ack_to, acks) = ring(64, &bell);
@@ -61,6 +65,7 @@ fn world_with(routes: &[(&str, EndpointId)], commit: CommitPolicy) -> World {
         heads: heads.clone(),
         stats: stats.clone(),
         commit,
+        dedup,
     };
     let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
     World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, stats }
@@ -268,4 +273,40 @@ fn an_endpoint_that_does_not_read_is_behind_and_costs_nobody() {
     assert!(slow.is_behind() && !fast.is_behind());
     let expected: Vec<u64> = (10..10 + 2 * limits::LANE_DELIVERIES_MAX as u64).collect();
     assert_eq!(got, expected);
+}
+
+#[test]
+fn copies_are_acknowledged_with_what_they_repeat_and_fail_with_it() {
+    let dedup = DedupSettings { window_ms: 1000, ids_max: 100, seed: 1 };
+    let mut world = world_of(&[], CommitPolicy::default(), dedup);
+    let named = |ids: &[&str]| {
+        let mut builder = BatchBuilder::new(1);
+        let mut headers = HeaderWriter::default();
+        for id in ids {
+            headers.clear();
+            headers.put("ce_id", Some(id.as_bytes()));
+            builder.push(Some(b"k"), b"{}", &headers, 0).expect("fits");
+        }
+        builder.seal().expect("rows")
+    };
+    world.submit(1, AckLevel::Synced, named(&["a"]));
+    world.submit(2, AckLevel::Synced, named(&["a"]));
+    world.submit(3, AckLevel::Memory, named(&["a"]));
+    assert_eq!(world.acked(), [(3, Ok(0))], "memory promises nothing of the disk");
+    world.sync();
+    assert_eq!(world.acked(), [(1, Ok(10)), (2, Ok(0))]);
+    // Nothing is on its way: what it repeats is on the device.
+    world.submit(4, AckLevel::Synced, named(&["a"]));
+    assert_eq!(world.acked(), [(4, Ok(0))]);
+    world.submit(5, AckLevel::Synced, named(&["b"]));
+    world.submit(6, AckLevel::Synced, named(&["b"]));
+    world.appended();
+    let group = world.groups.pop_front().expect("a group");
+    world.log_says(LogEvent::Failed(group));
+    assert_eq!(world.acked(), [(5, Err(Refused::LogFailed)), (6, Err(Refused::LogFailed))]);
+    // It was not kept, so it is new.
+    world.submit(7, AckLevel::Synced, named(&["b", "a"]));
+    world.sync();
+    assert_eq!(world.acked(), [(7, Ok(11))]);
+    assert_eq!((world.heads.get(1), world.stats.duplicate_events.load(std::sync::atomic::Ordering::Relaxed)), (12, 5));
 }

@@ -47,6 +47,10 @@ pub struct LogSettings {
     pub direct_io: bool,
     /// Bytes of the newest batches of a shard that stay in memory for readers.
     pub recent_bytes_max: usize,
+    /// How long a publisher's (source, id) is remembered so that it is kept once, in seconds; 0: not at all.
+    pub dedup_window_s_max: u64,
+    /// Ids that a shard remembers at most.
+    pub dedup_ids_max: usize,
 }
 
 impl Default for LogSettings {
@@ -61,6 +65,8 @@ impl Default for LogSettings {
             commit_delay_ms_max: commit.delay_us_max / 1000,
             direct_io: log.direct_io,
             recent_bytes_max: log.recent_bytes_max,
+            dedup_window_s_max: 0,
+            dedup_ids_max: 1_000_000,
         }
     }
 }

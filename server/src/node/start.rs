@@ -3,21 +3,23 @@
 //! What can fail for reasons outside (folder, lock, port) is done first, so that a failed start leaves nothing behind.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use connectors::http::HttpStats;
-use connectors::hub::{self, LogOptions};
+use connectors::hub::{self, LogOptions, LogReader, ReadError};
 use connectors::intake::Intake;
 use engine::lane::Heads;
 use engine::limits;
 use engine::mesh::{Ack, Submitted};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::route::EndpointId;
-use engine::shard::{Command, CommitPolicy, Shard, ShardStats, Wiring};
+use engine::shard::{Command, CommitPolicy, DedupSettings, Shard, ShardStats, Wiring};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::core::{self, CoreSetup, Stage};
@@ -46,6 +48,9 @@ pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] hub::OpenError),
+    /// The end of the log cannot be read.
+    #[error("cannot read what the log took last, to recognise events that come again: {0}")]
+    Read(#[from] ReadError),
     /// Definitions and cursors cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
@@ -134,6 +139,11 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     let committed = Arc::new(Notify::new());
     let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
 
+    let dedup = DedupSettings {
+        window_ms: config.log.dedup_window_s_max * 1000,
+        ids_max: config.log.dedup_ids_max,
+        seed: std::hash::RandomState::new().hash_one(std::process::id()),
+    };
     let mut commands = Vec::with_capacity(cores);
     let mut shards = Vec::with_capacity(cores);
     for number in 0..cores {
@@ -150,12 +160,17 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             commands: command_from,
             heads: heads.clone(),
             stats: shard_stats[number].clone(),
+            dedup,
             commit: CommitPolicy {
                 bytes_max: config.log.commit_bytes_max,
                 delay_us_max: config.log.commit_delay_ms_max * 1000,
             },
         };
-        shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
+        let mut shard = Shard::new(wiring, &recovered.next_offsets, table.clone());
+        if dedup.window_ms > 0 {
+            remember(&log.reader(), (number as u32..partitions).step_by(cores), dedup, &mut shard)?;
+        }
+        shards.push(shard);
     }
     let switchboard =
         Arc::new(Switchboard::new(commands, shard_bells.clone(), Arc::new(ArcSwap::new(table)), partitions));
@@ -239,6 +254,38 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     node.start_endpoints()?;
     node.shared.ready.store(true, Ordering::Release);
     Ok(node)
+}
+
+/// Shows the shard what its partitions have taken within the window, but no more events than it would remember.
+fn remember(
+    reader: &LogReader,
+    partitions: impl Iterator<Item = u32>,
+    dedup: DedupSettings,
+    shard: &mut Shard,
+) -> Result<(), StartError> {
+    const READ_BYTES_MAX: usize = 1024 * 1024;
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    for partition in partitions {
+        let end = reader.bounds(partition).1;
+        let since = reader.offset_at(partition, now_ms.saturating_sub_unsigned(dedup.window_ms))?;
+        let mut next = since.max(end.saturating_sub(dedup.ids_max as u64));
+        while next < end {
+            match reader.read(partition, next, READ_BYTES_MAX) {
+                Ok(batches) => {
+                    for batch in batches {
+                        shard.remember(&batch);
+                        next = batch.last_offset() + 1;
+                    }
+                }
+                // What cannot be read cannot be recognised when it comes again.
+                Err(ReadError::Damaged { next: behind, .. } | ReadError::FallenOff { first_available: behind, .. }) => {
+                    next = behind.max(next + 1);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One listening socket per core on the same address; the system spreads connections over them.
