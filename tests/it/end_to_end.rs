@@ -11,6 +11,7 @@ use engine::event::Event;
 use loadgen::client::Progress;
 use loadgen::client::http::{self, HttpOutcome, HttpPlan};
 use loadgen::fleet::{matching, read_back};
+use loadgen::ledger::Ledger;
 use loadgen::pace::Pace;
 use loadgen::receiver::{Mode, Receiver};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -94,6 +95,35 @@ fn lake_offsets(dir: &Path) -> HashSet<(u32, u64)> {
     found
 }
 
+/// The log must have each acknowledged event once, in order per device; its places.
+fn check_log(data: &Path, ledger: &Ledger) -> HashSet<(u32, u64)> {
+    let options = LogOptions::new(data.join("log"), PARTITIONS);
+    let (log, recovered) = hub::open(&options).expect("opens");
+    assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
+    let reader = log.reader();
+    let mut verifier = ledger.verifier();
+    let mut in_log = HashSet::new();
+    for partition in 0..PARTITIONS {
+        let (mut next, end) = reader.bounds(partition);
+        assert_eq!(next, 0);
+        while next < end {
+            for batch in reader.read(partition, next, 1 << 20).expect("readable") {
+                assert_eq!(batch.base_offset(), next, "a hole");
+                for row in 0..batch.rows().len() {
+                    let event = Event::new(&batch, row);
+                    let read = read_back(event.data().expect("data")).expect("an event of the fleet");
+                    verifier.see(read.device, read.seq, event.offset());
+                    in_log.insert((partition, event.offset()));
+                }
+                next = batch.last_offset() + 1;
+            }
+        }
+    }
+    let verdict = verifier.finish();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    in_log
+}
+
 #[test]
 fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     let seed = fastrand::u64(..);
@@ -138,31 +168,7 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     assert!(well.order_of_arrival().iter().all(|event| wanted.contains(event)), "an event that does not match");
     assert!(node.stop().success());
 
-    // The log: each acknowledged event once, in order per device.
-    let options = LogOptions::new(data.join("log"), PARTITIONS);
-    let (log, recovered) = hub::open(&options).expect("opens");
-    assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
-    let reader = log.reader();
-    let mut verifier = ledger.verifier();
-    let mut in_log = HashSet::new();
-    for partition in 0..PARTITIONS {
-        let (mut next, end) = reader.bounds(partition);
-        assert_eq!(next, 0);
-        while next < end {
-            for batch in reader.read(partition, next, 1 << 20).expect("readable") {
-                assert_eq!(batch.base_offset(), next, "a hole");
-                for row in 0..batch.rows().len() {
-                    let event = Event::new(&batch, row);
-                    let read = read_back(event.data().expect("data")).expect("an event of the fleet");
-                    verifier.see(read.device, read.seq, event.offset());
-                    in_log.insert((partition, event.offset()));
-                }
-                next = batch.last_offset() + 1;
-            }
-        }
-    }
-    let verdict = verifier.finish();
-    assert!(verdict.is_clean(), "{verdict:?}");
+    let in_log = check_log(&data, ledger);
 
     // Parquet: each offset of the log exactly once.
     let lake = lake_offsets(&folder.path().join("lake"));
@@ -199,4 +205,33 @@ fn bad_endpoints_delay_nobody() {
     // Below some tens of milliseconds a shared machine says nothing about us.
     let floor_us = 50_000;
     assert!(beside <= 2 * alone.max(floor_us), "{beside} µs beside bad endpoints, {alone} µs alone");
+}
+
+#[test]
+fn a_hundred_kills_lose_nothing() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, data) = (folder.path().join("anabranch.toml"), folder.path().join("data"));
+    // Small segments and groups: a kill finds them at every stage.
+    let text = "[listeners.http]\nkey_pointer = \"/device_id\"\n[log]\nsegment_bytes_max = 4194304\ncommit_bytes_max = 65536\n";
+    std::fs::write(&config, text).expect("writes");
+    let mut node = Node::start(&config, &data, "127.0.0.1:0");
+    let listen = node.listen();
+    let events = 700_000;
+    let progress = Arc::new(Progress::default());
+    let sending = send(&node.url, events, Pace::Closed, seed, &progress);
+    let mut kills = 0;
+    while kills < 100 && !sending.is_finished() {
+        let at = progress.look().acknowledged_events + random.u64(1..10_000);
+        eventually("the run goes on", || progress.look().acknowledged_events >= at || sending.is_finished());
+        node.kill();
+        kills += 1;
+        node = Node::start(&config, &data, &listen);
+    }
+    let outcome = sending.join().expect("the fleet has ended");
+    assert_eq!((outcome.ledger.acknowledged_events(), kills), (events, 100));
+    assert!(node.stop().success());
+    check_log(&data, &outcome.ledger);
 }
