@@ -10,6 +10,7 @@ mod isolation;
 mod latency;
 mod node;
 mod replay;
+mod start;
 
 use std::error::Error;
 use std::path::Path;
@@ -27,6 +28,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     rows.extend(latency::run(setting, folder.path())?);
     rows.extend(replay::run(setting, folder.path())?);
     rows.push(cursors::run(setting, folder.path())?);
+    rows.extend(start::run(setting, folder.path())?);
     rows.extend(isolation::run(setting, folder.path())?);
     Ok(rows)
 }

@@ -10,6 +10,7 @@
 //! The modules in reading order; a module uses only those before it (`tests/it/layers.rs` checks).
 
 pub mod limits;
+mod sync;
 pub mod ring;
 pub mod event;
 pub mod batch;

@@ -4,11 +4,11 @@
 //! for all of its producers. What always holds: an item is visible to the consumer before the bell rings, and a consumer that
 //! registers with its bell and then finds all rings empty will be woken by the next item.
 
-use std::sync::Arc;
 use std::task::Waker;
 
-use atomic_waker::AtomicWaker;
 use crossbeam_utils::CachePadded;
+
+use crate::sync::{self, Arc, AtomicWaker};
 
 /// Wakes one waiting task. Ringing costs one atomic swap, and a wake-up only if the task is waiting.
 #[derive(Clone, Debug, Default)]
@@ -29,20 +29,31 @@ impl Bell {
 /// The sending end.
 #[derive(Debug)]
 pub struct Producer<T> {
-    ring: rtrb::Producer<T>,
-    bell: Bell,
+    // Dropped before the bell rings for the last time: who is woken by that must see that this end is gone.
+    ring: sync::Producer<T>,
+    bell: LastRing,
+}
+
+/// Rings when it is dropped.
+#[derive(Debug)]
+struct LastRing(Bell);
+
+impl Drop for LastRing {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
 }
 
 /// The receiving end.
 #[derive(Debug)]
 pub struct Consumer<T> {
-    ring: rtrb::Consumer<T>,
+    ring: sync::Consumer<T>,
 }
 
 /// A ring with room for `capacity` items whose consumer is woken by `bell`.
 pub fn ring<T>(capacity: usize, bell: &Bell) -> (Producer<T>, Consumer<T>) {
-    let (producer, consumer) = rtrb::RingBuffer::new(capacity);
-    (Producer { ring: producer, bell: bell.clone() }, Consumer { ring: consumer })
+    let (producer, consumer) = sync::RingBuffer::new(capacity);
+    (Producer { ring: producer, bell: LastRing(bell.clone()) }, Consumer { ring: consumer })
 }
 
 impl<T> Producer<T> {
@@ -50,10 +61,10 @@ impl<T> Producer<T> {
     pub fn push(&mut self, item: T) -> Result<(), T> {
         match self.ring.push(item) {
             Ok(()) => {
-                self.bell.ring();
+                self.bell.0.ring();
                 Ok(())
             }
-            Err(rtrb::PushError::Full(item)) => Err(item),
+            Err(sync::PushError::Full(item)) => Err(item),
         }
     }
 
@@ -69,7 +80,7 @@ impl<T> Producer<T> {
 
     /// Wakes the consumer without an item, so that it looks at something else.
     pub fn nudge(&self) {
-        self.bell.ring();
+        self.bell.0.ring();
     }
 }
 
@@ -92,11 +103,5 @@ impl<T> Consumer<T> {
     /// The other end is gone; what waits can still be taken.
     pub fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
-    }
-}
-
-impl<T> Drop for Producer<T> {
-    fn drop(&mut self) {
-        self.bell.ring();
     }
 }

@@ -10,6 +10,7 @@ use crate::sources::{Source, dependencies, files, none, read};
 /// The engine's modules; each may use only those before it. A row is one step: its modules may use each other.
 const ENGINE_ORDER: &[&[&str]] = &[
     &["limits"],
+    &["sync"],
     &["ring"],
     &["event", "batch"],
     &["log"],

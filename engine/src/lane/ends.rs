@@ -6,14 +6,12 @@
 //! moment: from there on the lane is complete, and the endpoint reads what lies between its own position and those heads
 //! from the log. So every offset comes exactly once, in order, without the two ever waiting for each other.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-
 use crossbeam_utils::CachePadded;
 
 use super::Delivery;
 use crate::limits;
 use crate::ring::{Bell, Consumer, Producer, ring};
+use crate::sync::{Arc, AtomicU8, AtomicU64, Ordering};
 
 const LIVE: u8 = 0;
 const BEHIND: u8 = 1;
@@ -24,12 +22,12 @@ const WANTED: u8 = 2;
 /// A shard stores the head of a partition after it has pushed the deliveries before it, so who loads a head and then looks
 /// into a lane that is still live has seen everything below it.
 #[derive(Clone, Debug)]
-pub struct Heads(Arc<[CachePadded<AtomicU64>]>);
+pub struct Heads(Arc<Box<[CachePadded<AtomicU64>]>>);
 
 impl Heads {
     /// Starts at these offsets, one per partition.
     pub fn new(start: &[u64]) -> Self {
-        Self(start.iter().map(|offset| CachePadded::new(AtomicU64::new(*offset))).collect())
+        Self(Arc::new(start.iter().map(|offset| CachePadded::new(AtomicU64::new(*offset))).collect()))
     }
 
     /// Number of partitions.
@@ -47,7 +45,8 @@ impl Heads {
         (0..self.partitions()).map(|partition| self.get(partition)).collect()
     }
 
-    pub(crate) fn set(&self, partition: u32, offset: u64) {
+    /// Everything of `partition` before `offset` has been matched and handed out: for the shard that owns it.
+    pub fn set(&self, partition: u32, offset: u64) {
         self.0[partition as usize].store(offset, Ordering::Release);
     }
 }
