@@ -9,6 +9,7 @@
 //! What always holds is the engine's (`engine::log`); here are its threads and its files.
 
 mod files;
+mod keeper;
 mod open;
 mod writer;
 
@@ -112,7 +113,9 @@ impl Log {
         };
         let writer = SegmentWriter::new(self.files.clone(), shard, settings, self.catalog.clone(), self.stats.clone())
             .map_err(|error| OpenError::Io { path: self.options.dir.join(format!("shard-{shard:03}")), error })?;
-        let writer = writer::Writer::new(&self.options, writer, append_from, event_to, writer_bell);
+        let mut writer = writer;
+        let keeper = keeper::Keeper::start(shard, &self.options, &mut writer).map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(&self.options, writer, keeper, append_from, event_to, writer_bell);
         let thread = std::thread::Builder::new()
             .name(format!("log-{shard}"))
             .spawn(move || writer.run())

@@ -34,29 +34,34 @@ pub(crate) const AT_MAX_TIMESTAMP: usize = 35;
 pub(crate) const AT_PRODUCER: usize = 43;
 pub(crate) const AT_COUNT: usize = 57;
 
-/// Bits of the place field that name the partition, and above them those that count the group.
+/// Bits of the place field that name the partition, and above them the mark of the group.
 const PARTITION_BITS: u32 = 10;
-const GROUP_BITS: u32 = 2;
+const MARK_BITS: u32 = 2;
 /// Bits of the place field that can be used: a leader epoch is not negative.
 const PLACE_MASK: u32 = 0x7fff_ffff;
 const _: () = assert!(crate::limits::PARTITIONS_MAX <= 1 << PARTITION_BITS);
 
-/// What a stored batch has in `partitionLeaderEpoch`: the partition in the low ten bits, the number of its group commit modulo four in
+/// A batch's place in its group commit: whether it is the first, and whether the group's number is odd.
+pub fn group_mark(number: u64, is_first: bool) -> u8 {
+    (number as u8 & 1) << 1 | u8::from(is_first)
+}
+
+/// What a stored batch has in `partitionLeaderEpoch`: the partition in the low ten bits, its [`group_mark`] in
 /// the next two, and above them 19 bits of a checksum over base offset, both, and the batch's own checksum. So a batch
 /// whose offset was changed, or that the disk put where another belongs, is told from the right one, and recovery knows which
 /// batches were to be synced together.
-pub(crate) fn place_field(partition: u32, group: u8, base_offset: u64, crc: [u8; 4]) -> u32 {
-    let low = (u32::from(group) % (1 << GROUP_BITS)) << PARTITION_BITS | partition;
+pub(crate) fn place_field(partition: u32, mark: u8, base_offset: u64, crc: [u8; 4]) -> u32 {
+    let low = (u32::from(mark) % (1 << MARK_BITS)) << PARTITION_BITS | partition;
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
     bytes[8..12].copy_from_slice(&low.to_be_bytes());
     bytes[12..].copy_from_slice(&crc);
-    ((crc32c(&bytes) << (PARTITION_BITS + GROUP_BITS)) & PLACE_MASK) | low
+    ((crc32c(&bytes) << (PARTITION_BITS + MARK_BITS)) & PLACE_MASK) | low
 }
 
-/// The partition and the group that a place field names.
+/// The partition and the mark that a place field names.
 pub(crate) fn split_place(place: u32) -> (u32, u8) {
-    (place & ((1 << PARTITION_BITS) - 1), (place >> PARTITION_BITS) as u8 & ((1 << GROUP_BITS) - 1))
+    (place & ((1 << PARTITION_BITS) - 1), (place >> PARTITION_BITS) as u8 & ((1 << MARK_BITS) - 1))
 }
 
 /// A piece of a batch's bytes. `len == u32::MAX` says null (Kafka tells a null key or value from an empty one).
@@ -133,18 +138,18 @@ impl Batch {
         self.base_offset() + self.rows.len() as u64 - 1
     }
 
-    /// Gives the batch its place in the partition, and the number of the group that it is committed with (modulo four). The
+    /// Gives the batch its place in the partition and the mark of the group that it is committed with ([`group_mark`]). The
     /// batch's checksum does not cover these bytes; the place field has one of its own.
-    pub fn set_place(&mut self, offset: u64, group: u8) {
+    pub fn set_place(&mut self, offset: u64, mark: u8) {
         self.bytes[..8].copy_from_slice(&offset.to_be_bytes());
         let crc = self.bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes");
-        let place = place_field(self.partition, group, offset, crc);
+        let place = place_field(self.partition, mark, offset, crc);
         self.bytes[AT_PLACE..AT_MAGIC].copy_from_slice(&place.to_be_bytes());
     }
 
-    /// As [`set_place`](Self::set_place) in group 0.
+    /// As [`set_place`](Self::set_place) in a group of its own.
     pub fn set_base_offset(&mut self, offset: u64) {
-        self.set_place(offset, 0);
+        self.set_place(offset, group_mark(0, true));
     }
 
     /// The latest time of acceptance among its events, in milliseconds since the Unix epoch.

@@ -242,8 +242,8 @@ impl Shard {
         }
         let duplicates = (before - batch.rows().len()) as u32;
         self.stats.duplicates(duplicates);
-        let group = self.committer.group_for(batch.bytes().len());
-        let seq = self.sequencer.place(&mut batch, group);
+        let mark = self.committer.mark_for(batch.bytes().len());
+        let seq = self.sequencer.place(&mut batch, mark);
         self.stats.accepted(&batch);
         let batch = Arc::new(batch);
         self.committer.push(seq, batch.clone(), now_us);

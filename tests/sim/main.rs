@@ -9,13 +9,6 @@
 //! ```
 //! A seed that fails fails always, on any machine.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    clippy::disallowed_types,
-    reason = "a program that reports on its output and counts real time"
-)]
-
 mod disk;
 mod endpoint;
 mod ledger;

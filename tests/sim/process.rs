@@ -1,6 +1,7 @@
 //! One life of the node's core: log, writers, shards, intakes and endpoints, on one thread, as a start on the disk finds them.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +14,9 @@ use engine::cursor::{Follower, ShardLane};
 use engine::filter::{CompileOptions, Dialect, Filter};
 use engine::lane::{Heads, lane};
 use engine::limits;
-use engine::log::{Access, Catalog, LogReader, LogStats, SegmentWriter, Storage, WriterSettings, recover, write_whole};
+use engine::log::{
+    Access, Catalog, Full, LogReader, LogStats, Prepared, SegmentWriter, Storage, WriterSettings, recover, write_whole,
+};
 use engine::mesh::{AckLevel, Append, LogEvent};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::route::{EndpointId, Route, RouteTable, Source};
@@ -48,6 +51,9 @@ struct Writer {
     appends: Consumer<Append>,
     events: Producer<LogEvent>,
     refusing: bool,
+    /// For the keeper, and from him.
+    full: VecDeque<Full<SimFile>>,
+    ready: Option<Prepared<SimFile>>,
     /// What it will say, and when.
     done: Option<(u64, LogEvent)>,
 }
@@ -125,7 +131,15 @@ impl Process {
             let writer =
                 SegmentWriter::new(disk.clone(), shard, settings.writer.clone(), catalog.clone(), stats.clone())
                     .map_err(|error| error.to_string())?;
-            writers.push(Writer { writer, appends: append_from, events: event_to, refusing: false, done: None });
+            writers.push(Writer {
+                writer,
+                appends: append_from,
+                events: event_to,
+                refusing: false,
+                full: VecDeque::new(),
+                ready: None,
+                done: None,
+            });
             let wiring = Wiring {
                 shard,
                 shards: settings.shards,
@@ -270,8 +284,33 @@ impl Process {
             }
         }
         writer.writer.take_notices();
-        if writer.writer.take_finished() {
-            writer.writer.retain(self.settings.retention_bytes_max, None);
+        writer.full.extend(writer.writer.take_full());
+    }
+
+    /// The keeper beside a writer takes a turn: late, early or never, as it comes.
+    pub fn turn_keeper(&mut self, shard: usize, random: &mut fastrand::Rng) {
+        let writer = &mut self.writers[shard];
+        let keeper = writer.writer.keeper();
+        match random.u8(..4) {
+            0 => {
+                // What was asked for before may be ready only now.
+                if writer.ready.is_none() && writer.writer.wants_segment() {
+                    writer.ready = keeper.prepare().ok();
+                }
+            }
+            1 => {
+                if let Some(late) = writer.ready.take().and_then(|ready| writer.writer.provide(ready)) {
+                    let _ = keeper.discard(late);
+                }
+            }
+            2 => {
+                if let Some(full) = writer.full.pop_front() {
+                    keeper.finish(full);
+                }
+            }
+            _ => {
+                keeper.retain(self.settings.retention_bytes_max, None);
+            }
         }
     }
 

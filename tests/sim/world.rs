@@ -171,7 +171,11 @@ impl World {
                 };
                 process.turn_writer(self.random.usize(..self.settings.shards as usize), self.now_us, sync_us);
             }
-            75..96 => {
+            75..80 => {
+                let shard = self.random.usize(..self.settings.shards as usize);
+                process.turn_keeper(shard, &mut self.random);
+            }
+            80..96 => {
                 let endpoint = self.random.usize(..self.settings.endpoints.len());
                 process.turn_endpoint(endpoint, &mut self.random, &mut self.ledger, self.now_us)?;
             }

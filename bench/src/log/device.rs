@@ -18,7 +18,7 @@ pub fn write(folder: &Path, bytes: usize, count: usize, direct: bool) -> Result<
     let flags = if direct { OFlags::DIRECT.bits() as i32 } else { 0 };
     let file = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(flags).open(&path)?;
     fallocate(&file, FallocateFlags::KEEP_SIZE, 0, (bytes * count) as u64)?;
-    let memory: Vec<u8> = (0..bytes + ALIGNMENT).map(|at| (at * 131 >> 3) as u8).collect();
+    let memory: Vec<u8> = (0..bytes + ALIGNMENT).map(|at| ((at * 131) >> 3) as u8).collect();
     let start = memory.as_ptr().align_offset(ALIGNMENT);
     let block = &memory[start..start + bytes];
     let mut took = Vec::with_capacity(count);

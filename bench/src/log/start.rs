@@ -73,7 +73,7 @@ fn scan(setting: &Setting, folder: &Path) -> Result<Row, Box<dyn Error>> {
     let mut batch = large_batch(0);
     let (mut content, mut offset) = (Vec::with_capacity(bytes), 0);
     while content.len() < bytes {
-        batch.set_place(offset, (offset % 251) as u8);
+        batch.set_base_offset(offset);
         offset = batch.last_offset() + 1;
         content.extend_from_slice(batch.bytes());
     }

@@ -38,7 +38,7 @@ async fn shard(mut from: Consumer<Submitted>, mut back: Producer<Ack>, bell: Bel
             let partition = batch.partition() as usize;
             batch.set_base_offset(next[partition]);
             let rows = batch.rows().len() as u32;
-            let placed = Placed { partition: partition as u32, base_offset: next[partition], rows };
+            let placed = Placed { partition: partition as u32, base_offset: next[partition], rows, duplicates: 0 };
             next[partition] += u64::from(rows);
             kept.borrow_mut().push(batch);
             back.push(Ack { ticket, result: Ok(placed) }).expect("room");

@@ -35,8 +35,7 @@ fn batch(partition: u32, base: u64, rows: usize, timestamp_ms: i64) -> Arc<Batch
         builder.push(Some(b"k"), body.as_bytes(), &HeaderWriter::default(), timestamp_ms).expect("fits");
     }
     let mut batch = builder.seal().expect("rows");
-    // Each in a group of its own.
-    batch.set_place(base, base as u8);
+    batch.set_base_offset(base);
     Arc::new(batch)
 }
 

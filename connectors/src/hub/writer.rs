@@ -1,5 +1,5 @@
-//! The writer's thread of one shard: takes groups, has them written and synced by the engine's [`SegmentWriter`], says what became of
-//! them, and looks after retention.
+//! The writer's thread of one shard: takes groups, has them written and synced by the engine's [`SegmentWriter`], and says what became
+//! of them. What else is to be done about segments it leaves to the keeper's thread.
 //!
 //! After a failure everything up to the shard's `Restart` is refused: its offsets will be given again.
 
@@ -7,17 +7,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use engine::log::SegmentWriter;
 use engine::mesh::{Append, LogEvent};
 use engine::ring::{Bell, Consumer, Producer};
 
 use super::files::Files;
+use super::keeper::Keeper;
 use crate::rate_limited::RateLimited;
 
-/// How often the writer looks whether retention has something to do.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
+/// An idle writer looks around this often.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a disk that stays full is spoken of.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -26,8 +27,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Writer {
     dir: PathBuf,
     writer: SegmentWriter<Files>,
-    retention_bytes_max: u64,
-    retention_age_s_max: u64,
+    keeper: Keeper,
     appends: Consumer<Append>,
     events: Producer<LogEvent>,
     bell: Bell,
@@ -49,6 +49,7 @@ impl Writer {
     pub fn new(
         options: &super::LogOptions,
         writer: SegmentWriter<Files>,
+        keeper: Keeper,
         appends: Consumer<Append>,
         events: Producer<LogEvent>,
         bell: Bell,
@@ -56,8 +57,7 @@ impl Writer {
         Self {
             dir: options.dir.clone(),
             writer,
-            retention_bytes_max: options.retention_bytes_max,
-            retention_age_s_max: options.retention_age_s_max,
+            keeper,
             appends,
             events,
             bell,
@@ -69,7 +69,6 @@ impl Writer {
     /// Works until the shard is gone and nothing waits.
     pub fn run(mut self) {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut retained = Instant::now();
         loop {
             self.bell.register(&waker);
             // Before the look: what the shard pushed last is seen by it.
@@ -80,15 +79,10 @@ impl Writer {
                     Append::Restart => self.refusing = false,
                     Append::Group(group) => self.append(group),
                 }
+                self.keeper.look_after(&mut self.writer);
                 worked = true;
-                if self.writer.take_finished() {
-                    self.retain();
-                }
             }
-            if retained.elapsed() >= RETENTION_INTERVAL {
-                self.retain();
-                retained = Instant::now();
-            }
+            self.keeper.look_after(&mut self.writer);
             self.speak();
             if worked {
                 continue;
@@ -96,10 +90,11 @@ impl Writer {
             if is_last {
                 break;
             }
-            std::thread::park_timeout(RETENTION_INTERVAL);
+            std::thread::park_timeout(IDLE_INTERVAL);
         }
-        self.writer.finish_segment();
+        self.writer.close();
         self.speak();
+        self.keeper.end(&mut self.writer);
     }
 
     fn append(&mut self, mut group: Box<engine::log::Group>) {
@@ -122,13 +117,6 @@ impl Writer {
                 say(&mut self.events, LogEvent::Failed(group));
             }
         }
-    }
-
-    fn retain(&mut self) {
-        let now_ms =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        let age_s_max = self.retention_age_s_max;
-        self.writer.retain(self.retention_bytes_max, (age_s_max > 0).then(|| now_ms - 1000 * age_s_max as i64));
     }
 
     fn speak(&mut self) {

@@ -19,7 +19,7 @@ impl Shard {
         let mut count = 0;
         while let Some(submitted) = self.from.pop() {
             let rows = submitted.batch.rows().len() as u32;
-            let placed = Placed { partition: submitted.batch.partition(), base_offset: self.next, rows };
+            let placed = Placed { partition: submitted.batch.partition(), base_offset: self.next, rows, duplicates: 0 };
             self.next += u64::from(rows);
             self.back.push(Ack { ticket: submitted.ticket, result: Ok(placed) }).expect("room");
             count += 1;

@@ -56,8 +56,8 @@ pub fn batch_bytes_hint(bytes: &[u8]) -> Result<usize, DecodeError> {
 pub struct Head {
     /// The partition that its builder wrote into it.
     pub partition: u32,
-    /// Number of the group that it was committed with, modulo four.
-    pub group: u8,
+    /// Its place in its group commit: see [`group_mark`](super::group_mark).
+    pub mark: u8,
     /// Offset of its first event.
     pub base_offset: u64,
     /// Number of its events.
@@ -76,10 +76,10 @@ pub fn check_stored(bytes: &[u8]) -> Result<Head, DecodeError> {
         return Err(DecodeError::Truncated { have: bytes.len(), need: HEADER_BYTES });
     };
     let place = u32::from_be_bytes(field.try_into().expect("four bytes"));
-    let (partition, group) = split_place(place);
-    let head = Head { group, ..check(partition, bytes)? };
+    let (partition, mark) = split_place(place);
+    let head = Head { mark, ..check(partition, bytes)? };
     let crc = bytes[AT_CRC..AT_ATTRIBUTES].try_into().expect("four bytes");
-    if place_field(partition, group, head.base_offset, crc) != place {
+    if place_field(partition, mark, head.base_offset, crc) != place {
         return Err(DecodeError::Misplaced);
     }
     Ok(head)
@@ -115,7 +115,7 @@ fn check(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
     }
     Ok(Head {
         partition,
-        group: 0,
+        mark: 0,
         base_offset,
         rows,
         bytes: total,

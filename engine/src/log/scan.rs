@@ -72,10 +72,14 @@ pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, offsets_of: impl Fn(u32)
                     if let Some((position, reason)) = lost.take() {
                         found.damaged.push(Damage { position, bytes: at - position, reason });
                     }
-                    if group != Some(head.group) {
-                        group = Some(head.group);
+                    let (is_first, is_odd) = (head.mark & 1 == 1, head.mark & 2 == 2);
+                    if is_first {
+                        last_group_at = at;
+                    } else if group != Some(is_odd) {
+                        // The head of its group is missing.
                         last_group_at = found.entries.last().map_or(0, Entry::end_position);
                     }
+                    group = Some(is_odd);
                     found.entries.push(entry);
                 }
                 at += head.bytes as u64;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, group_mark};
 use crate::log::Group;
 use crate::mesh::Append;
 use crate::ring::Producer;
@@ -36,7 +36,7 @@ pub(super) struct Committer {
     appends: Producer<Append>,
     open: Box<Group>,
     /// Counts the groups.
-    number: u8,
+    number: u64,
     opened_us: u64,
     #[expect(clippy::vec_box, reason = "groups travel as boxes: a ring slot is a pointer")]
     spare: Vec<Box<Group>>,
@@ -66,15 +66,15 @@ impl Committer {
         !self.spare.is_empty() && self.appends.room() >= 2
     }
 
-    /// The number, modulo 256, of the group that a batch of `bytes` bytes goes into when it is pushed next.
-    pub fn group_for(&mut self, bytes: usize) -> u8 {
+    /// The mark of a batch of `bytes` bytes that is pushed next.
+    pub fn mark_for(&mut self, bytes: usize) -> u8 {
         if !self.open.fits(bytes) {
             self.hand_over();
         }
-        self.number
+        group_mark(self.number, self.open.is_empty())
     }
 
-    /// Takes a batch for which there is room, into the group that [`group_for`](Self::group_for) named.
+    /// Takes a batch for which there is room, with the mark that [`mark_for`](Self::mark_for) gave it.
     pub fn push(&mut self, seq: u64, batch: Arc<Batch>, now_us: u64) {
         if self.open.is_empty() {
             self.opened_us = now_us;
@@ -107,7 +107,7 @@ impl Committer {
             let pushed = self.appends.push(Append::Restart);
             debug_assert!(pushed.is_ok());
         }
-        self.number = self.number.wrapping_add(1);
+        self.number += 1;
         next.clear(self.open.next_lead());
         let group = std::mem::replace(&mut self.open, next);
         match self.appends.push(Append::Group(group)) {

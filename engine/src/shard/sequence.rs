@@ -29,13 +29,13 @@ impl Sequencer {
         &mut self.next_offset[(partition / self.shards) as usize]
     }
 
-    /// Gives `batch` its offsets in group `group`; returns the number of its append.
-    pub fn place(&mut self, batch: &mut Batch, group: u8) -> u64 {
+    /// Gives `batch` its offsets, and the mark of its group; returns the number of its append.
+    pub fn place(&mut self, batch: &mut Batch, mark: u8) -> u64 {
         let rows = batch.rows().len() as u64;
         let next = self.slot(batch.partition());
         let base = *next;
         *next += rows;
-        batch.set_place(base, group);
+        batch.set_place(base, mark);
         self.next_seq += 1;
         self.next_seq - 1
     }
