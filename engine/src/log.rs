@@ -36,7 +36,7 @@ pub use keeper::{Full, Prepared, SegmentKeeper};
 pub use lag::Lag;
 pub use reader::{LogReader, ReadError};
 pub use recover::{Access, RecoverError, Recovered, recover};
-pub use scan::{Damage, ReadAt, Scanned, scan};
+pub use scan::{Damage, End, ReadAt, Scanned, scan};
 pub use stats::{LogStats, SYNC_SECONDS_BUCKETS};
 pub use storage::{BLOCK_BYTES, FileUse, Storage, StorageFile, write_whole};
 pub use sweep::Sweep;
@@ -62,7 +62,7 @@ pub enum Notice {
         error: std::io::Error,
     },
     /// Retention could not remove it.
-    #[error("retention cannot remove {segment}: {error}; the next start tries again")]
+    #[error("retention cannot remove {segment}: {error}; it is tried again")]
     NotRemoved {
         /// The segment.
         segment: String,

@@ -92,6 +92,8 @@ pub struct Finished<F> {
 pub struct Catalog<F> {
     partitions: Vec<RwLock<Partition<F>>>,
     finished: Mutex<Vec<Finished<F>>>,
+    /// Out of the partitions, still on the disk, oldest first.
+    retired: Mutex<VecDeque<Finished<F>>>,
     cached: Mutex<VecDeque<Arc<Segment<F>>>>,
 }
 
@@ -102,6 +104,7 @@ impl<F: super::storage::StorageFile> Catalog<F> {
         Self {
             partitions: partitions.into_iter().map(RwLock::new).collect(),
             finished: Mutex::new(finished),
+            retired: Mutex::default(),
             cached: Mutex::default(),
         }
     }
@@ -192,10 +195,12 @@ impl<F: super::storage::StorageFile> Catalog<F> {
 
     /// Takes the oldest finished segments out while the log has more than `bytes_max` bytes (0: any number) or they are older
     /// than `oldest_ms`. Readers that have one open can still read it.
-    pub fn retire(&self, log_bytes: u64, bytes_max: u64, oldest_ms: Option<i64>) -> Vec<Finished<F>> {
+    pub fn retire(&self, log_bytes: u64, bytes_max: u64, oldest_ms: Option<i64>) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         finished.sort_by_key(|segment| segment.max_timestamp_ms);
-        let (mut left, mut count) = (log_bytes, 0);
+        let waiting = retired.iter().map(|segment| segment.bytes).sum();
+        let (mut left, mut count) = (log_bytes.saturating_sub(waiting), 0);
         for segment in finished.iter() {
             let too_many = bytes_max > 0 && left > bytes_max;
             let too_old = oldest_ms.is_some_and(|oldest| segment.max_timestamp_ms < oldest);
@@ -206,7 +211,23 @@ impl<F: super::storage::StorageFile> Catalog<F> {
             left = left.saturating_sub(segment.bytes);
             count += 1;
         }
-        finished.drain(..count).collect()
+        retired.extend(finished.drain(..count));
+    }
+
+    /// Something was taken out and is still on the disk.
+    pub fn has_retired(&self) -> bool {
+        !self.retired.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Has `remove` take retired segments off the disk, oldest first, until one cannot be removed: what is younger then stays as
+    /// well, so that a start never finds a hole. The next call goes on there.
+    pub fn remove_retired<E>(&self, mut remove: impl FnMut(&Finished<F>) -> Result<(), E>) -> Result<(), E> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(oldest) = retired.front() {
+            remove(oldest)?;
+            retired.pop_front();
+        }
+        Ok(())
     }
 
     fn take_front(&self, segment: &Arc<Segment<F>>) -> bool {

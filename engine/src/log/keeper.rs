@@ -119,6 +119,8 @@ impl<S: Storage> SegmentKeeper<S> {
         // be damaged later, and the scan would find what was refused.
         failed.file.truncate(failed.bytes)?;
         self.write_index(failed)?;
+        // As in `finish`; what counts is done.
+        let _ = write_ends(&self.storage, &self.catalog.ends());
         self.catalog.finish(failed.finished());
         Ok(())
     }
@@ -129,37 +131,33 @@ impl<S: Storage> SegmentKeeper<S> {
     }
 
     /// Removes segments that are no longer to be kept: `bytes_max` (0: any number), `oldest_ms` (none: any age).
-    pub fn retain(&self, bytes_max: u64, oldest_ms: Option<i64>) -> Vec<Notice> {
-        let mut notices = Vec::new();
+    pub fn retain(&self, bytes_max: u64, oldest_ms: Option<i64>) -> Option<Notice> {
         if bytes_max == 0 && oldest_ms.is_none() {
-            return notices;
+            return None;
         }
-        let retired = self.catalog.retire(self.stats.bytes.load(Ordering::Relaxed), bytes_max, oldest_ms);
-        if retired.is_empty() {
-            return notices;
+        self.catalog.retire(self.stats.bytes.load(Ordering::Relaxed), bytes_max, oldest_ms);
+        if !self.catalog.has_retired() {
+            return None;
         }
         // A partition whose last segment goes must still go on where it was after a restart.
         if let Err(error) = write_ends(&self.storage, &self.catalog.ends()) {
-            // They are out of the catalog and come back with the next start.
-            notices.push(Notice::NotRemoved { segment: "the ends of the partitions".to_owned(), error });
-            return notices;
+            return Some(Notice::NotRemoved { segment: "the oldest segments".to_owned(), error });
         }
-        for old in retired {
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let removed = self.catalog.remove_retired(|old| {
             let name = &old.segment.name;
             // The segment first: an index alone is in nobody's way, a segment alone would be scanned by the next start.
-            let removed = self.storage.remove(name).and_then(|()| match self.storage.remove(&names::index(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            });
-            match removed {
-                Ok(()) => {
-                    self.stats.bytes.fetch_sub(old.bytes, Ordering::Relaxed);
-                    self.stats.segments.fetch_sub(1, Ordering::Relaxed);
-                    self.stats.removed_segments.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => notices.push(Notice::NotRemoved { segment: name.clone(), error }),
-            }
-        }
-        notices
+            gone(self.storage.remove(name))
+                .and_then(|()| gone(self.storage.remove(&names::index(name))))
+                .map_err(|error| Notice::NotRemoved { segment: name.clone(), error })?;
+            self.stats.bytes.fetch_sub(old.bytes, Ordering::Relaxed);
+            self.stats.segments.fetch_sub(1, Ordering::Relaxed);
+            self.stats.removed_segments.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        removed.err()
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::catalog::{Catalog, Extent, Finished, Partition};
 use super::index::{self, Summaries};
-use super::scan::scan;
+use super::scan::{End, scan};
 use super::segment::Segment;
 use super::storage::{BLOCK_BYTES, Storage, StorageFile, read_full, read_start, read_whole, write_whole};
 use super::{LogStats, names};
@@ -113,8 +113,10 @@ impl<S: Storage> Recovery<S> {
     fn add_segment(&mut self, name: &str, next: &mut BTreeMap<u32, u64>) -> io::Result<()> {
         let file = self.storage.open(name)?;
         let length = file.bytes()?;
-        let stored = read_start(&self.storage, &names::index(name), index::SUMMARY_READ_BYTES)?
-            .and_then(|bytes| index::decode_summaries(name, &bytes).ok());
+        let index = read_start(&self.storage, &names::index(name), index::SUMMARY_READ_BYTES)?;
+        // With an index, even a damaged one, it was finished: all of it was synced, and nothing of it is cut off.
+        let end = if index.is_some() { End::Finish } else { End::Crash };
+        let stored = index.and_then(|bytes| index::decode_summaries(name, &bytes).ok());
         let summaries = match stored {
             // What lies behind the end that the index names was refused and is void.
             Some(summaries) if summaries.segment_bytes <= length => {
@@ -123,7 +125,7 @@ impl<S: Storage> Recovery<S> {
                 }
                 summaries
             }
-            _ => self.scan_segment(name, &file, length, next)?,
+            _ => self.scan_segment(name, &file, length, end, next)?,
         };
         let bytes = summaries.segment_bytes;
         if summaries.partitions.is_empty() {
@@ -154,9 +156,10 @@ impl<S: Storage> Recovery<S> {
         name: &str,
         file: &S::File,
         length: u64,
+        end: End,
         next: &BTreeMap<u32, u64>,
     ) -> io::Result<Summaries> {
-        let found = scan(file, length, |partition| next.get(&partition).copied().unwrap_or(0)..u64::MAX)?;
+        let found = scan(file, length, end, |partition| next.get(&partition).copied().unwrap_or(0)..u64::MAX)?;
         self.recovered.scanned_segments += 1;
         self.recovered.scanned_bytes += length;
         for damage in &found.damaged {
@@ -166,7 +169,12 @@ impl<S: Storage> Recovery<S> {
                 damage.bytes, damage.position, damage.reason
             ));
         }
-        if self.access == Access::Write {
+        if end == End::Finish && found.is_torn {
+            let lost = length - found.good_bytes;
+            self.damaged_bytes += lost;
+            self.recovered.damaged.push(format!("{name}: the last {lost} bytes are damaged and not served"));
+        }
+        if self.access == Access::Write && end == End::Crash {
             if found.is_torn {
                 self.recovered.cut_bytes += length - found.good_bytes;
             }
@@ -174,12 +182,13 @@ impl<S: Storage> Recovery<S> {
             if found.good_bytes < length {
                 file.truncate(found.good_bytes)?;
             }
-            if !found.entries.is_empty() {
-                let encoded = index::encode(name, &found.entries, found.good_bytes);
-                write_whole(&self.storage, &names::index(name), &encoded)?;
-            }
         }
-        Ok(Summaries::of(&found.entries, found.good_bytes))
+        // What a finished segment has behind its last good batch is damaged, not void.
+        let bytes = if end == End::Finish { length } else { found.good_bytes };
+        if self.access == Access::Write && !found.entries.is_empty() {
+            write_whole(&self.storage, &names::index(name), &index::encode(name, &found.entries, bytes))?;
+        }
+        Ok(Summaries::of(&found.entries, bytes))
     }
 
     fn finish(mut self, stats: &LogStats, ends: &[u64]) -> (Catalog<S::File>, Recovered) {

@@ -55,8 +55,22 @@ pub struct Scanned {
 /// Bytes that are read at once.
 const WINDOW_BYTES: usize = 4 * limits::BATCH_BYTES_MAX;
 
-/// Scans the first `bytes` bytes of a segment. `offsets_of`: what a partition can have here.
-pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, offsets_of: impl Fn(u32) -> Range<u64>) -> io::Result<Scanned> {
+/// How a segment came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was being written: its last group may be there in any part.
+    Crash,
+    /// It was finished: everything in it was synced.
+    Finish,
+}
+
+/// Scans the first `bytes` bytes of a segment that ended by `end`. `offsets_of`: what a partition can have here.
+pub fn scan<R: ReadAt + ?Sized>(
+    source: &R,
+    bytes: u64,
+    end: End,
+    offsets_of: impl Fn(u32) -> Range<u64>,
+) -> io::Result<Scanned> {
     let mut window = Window { source, end: bytes, start: 0, bytes: Vec::new() };
     let mut found = Scanned::default();
     let mut at = 0;
@@ -95,7 +109,9 @@ pub fn scan<R: ReadAt + ?Sized>(source: &R, bytes: u64, offsets_of: impl Fn(u32)
         }
     }
     // A hole in the last group is no damage: that group was never synced, its blocks came to the device in any order.
-    if let Some(torn) = found.damaged.iter().find(|damage| damage.position >= last_group_at) {
+    if end == End::Crash
+        && let Some(torn) = found.damaged.iter().find(|damage| damage.position >= last_group_at)
+    {
         let torn_at = torn.position;
         found.entries.retain(|entry| entry.position < torn_at);
         found.damaged.retain(|damage| damage.position < torn_at);

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::index::{self, Entry, Summaries};
 use super::names;
-use super::scan::scan;
+use super::scan::{End, scan};
 use super::storage::{Storage, StorageFile, read_full, read_whole};
 
 /// Entries of a segment by partition, each in offset order.
@@ -91,7 +91,12 @@ impl<F: StorageFile> Segment<F> {
         let list = match stored {
             Some(Ok((list, _))) => list,
             // Missing or damaged: the segment itself knows.
-            _ => scan(&*self.file, self.bytes(), |partition| offsets.get(&partition).cloned().unwrap_or(0..0))?.entries,
+            _ => {
+                scan(&*self.file, self.bytes(), End::Finish, |partition| {
+                    offsets.get(&partition).cloned().unwrap_or(0..0)
+                })?
+                .entries
+            }
         };
         let entries = by_partition(&list);
         let found = look(&entries);

@@ -30,7 +30,7 @@ fn segment() -> (Vec<u8>, Vec<Entry>) {
 #[test]
 fn a_whole_segment_gives_all_entries() {
     let (bytes, entries) = segment();
-    let found = scan(bytes.as_slice(), bytes.len() as u64, |_| 0..u64::MAX).expect("reads");
+    let found = scan(bytes.as_slice(), bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
     assert_eq!((found.entries, found.good_bytes, found.damaged), (entries, bytes.len() as u64, vec![]));
 }
 
@@ -38,7 +38,7 @@ fn a_whole_segment_gives_all_entries() {
 fn a_tail_torn_at_any_byte_is_cut_at_the_last_whole_batch() {
     let (bytes, entries) = segment();
     for end in 0..bytes.len() {
-        let found = scan(&bytes[..end], end as u64, |_| 0..u64::MAX).expect("reads");
+        let found = scan(&bytes[..end], end as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
         let whole: Vec<Entry> =
             entries.iter().copied().filter(|entry| entry.position + u64::from(entry.bytes) <= end as u64).collect();
         let good = whole.last().map_or(0, |entry| entry.position + u64::from(entry.bytes));
@@ -51,7 +51,7 @@ fn zeros_behind_the_last_batch_are_a_torn_tail() {
     let (mut bytes, entries) = segment();
     let good = bytes.len() as u64;
     bytes.resize(bytes.len() + 10_000, 0);
-    let found = scan(bytes.as_slice(), bytes.len() as u64, |_| 0..u64::MAX).expect("reads");
+    let found = scan(bytes.as_slice(), bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
     assert_eq!((found.entries, found.good_bytes, found.damaged.len()), (entries, good, 0));
 }
 
@@ -62,7 +62,7 @@ fn a_flipped_bit_in_the_middle_costs_one_batch_and_is_named() {
     for at in second.position..second.position + u64::from(second.bytes) {
         let mut broken = bytes.clone();
         broken[at as usize] ^= 0x10;
-        let found = scan(broken.as_slice(), broken.len() as u64, |_| 0..u64::MAX).expect("reads");
+        let found = scan(broken.as_slice(), broken.len() as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
         let expected: Vec<Entry> = entries.iter().copied().filter(|entry| *entry != second).collect();
         assert_eq!(found.entries, expected, "flip at {at}");
         assert_eq!(found.damaged.len(), 1);
@@ -87,7 +87,7 @@ proptest! {
     #[test]
     fn foreign_bytes_never_panic(bytes: Vec<u8>) {
         let _ = index::decode("a", &bytes);
-        let found = scan(bytes.as_slice(), bytes.len() as u64, |_| 0..u64::MAX).expect("memory reads");
+        let found = scan(bytes.as_slice(), bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("memory reads");
         prop_assert!(found.good_bytes <= bytes.len() as u64);
     }
 
@@ -95,14 +95,14 @@ proptest! {
     fn garbage_between_batches_never_hides_the_next(garbage in proptest::collection::vec(any::<u8>(), 1..200)) {
         let (first, last) = (batch(0, 0, 1, 0), batch(0, 1, 1, 2));
         let bytes = [first.bytes(), &garbage, last.bytes()].concat();
-        let found = scan(bytes.as_slice(), bytes.len() as u64, |_| 0..u64::MAX).expect("reads");
+        let found = scan(bytes.as_slice(), bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
         prop_assert_eq!(found.entries.len(), 2);
         prop_assert_eq!(found.damaged.len(), 1);
         // A last group without its head was never synced.
         let mut last = last.clone();
         last.set_place(1, group_mark(1, false));
         let bytes = [first.bytes(), &garbage, last.bytes()].concat();
-        let found = scan(bytes.as_slice(), bytes.len() as u64, |_| 0..u64::MAX).expect("reads");
+        let found = scan(bytes.as_slice(), bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("reads");
         prop_assert_eq!((found.entries.len(), found.damaged.len()), (1, 0));
     }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use engine::log::scan;
+use engine::log::{End, scan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let found = scan(bytes, bytes.len() as u64, |_| 0..u64::MAX).expect("memory reads");
+    let found = scan(bytes, bytes.len() as u64, End::Crash, |_| 0..u64::MAX).expect("memory reads");
     assert!(found.good_bytes <= bytes.len() as u64);
     let (mut at, mut ends) = (0, BTreeMap::new());
     for entry in &found.entries {
