@@ -134,7 +134,7 @@ struct Inner {
 pub struct Replays(Arc<Inner>);
 
 impl Replays {
-    /// None yet. They run on the cores that [`run_on`](Self::run_on) names.
+    /// None yet. They run on the cores of the node, once it has started.
     pub fn new(reader: LogReader, config: Arc<NodeConfig>) -> Self {
         Self(Arc::new(Inner {
             reader,
