@@ -17,7 +17,7 @@ pub fn write(folder: &Path, bytes: usize, count: usize, direct: bool) -> Result<
     write_each(folder, bytes, count, direct, Duration::ZERO)
 }
 
-/// As [`write`], one block in each `interval`, past the page cache; how long after its moment each was on the device.
+/// As [`write()`], one block in each `interval`, past the page cache; how long after its moment each was on the device.
 pub fn write_on_schedule(
     folder: &Path,
     bytes: usize,
