@@ -19,6 +19,9 @@ use crate::rate_limited::RateLimited;
 
 /// An idle writer looks around this often.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Looks that a writer without work takes, giving way in between, before it sleeps: under load the next group is a few microseconds
+/// away, and to be woken takes longer than that.
+const IDLE_LOOKS_MAX: u32 = 16;
 /// How often a disk that stays full is spoken of.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -69,6 +72,7 @@ impl Writer {
     /// Works until the shard is gone and nothing waits.
     pub fn run(mut self) {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut idle_looks = 0;
         loop {
             self.bell.register(&waker);
             // Before the look: what the shard pushed last is seen by it.
@@ -85,6 +89,12 @@ impl Writer {
             self.keeper.look_after(&mut self.writer);
             self.speak();
             if worked {
+                idle_looks = 0;
+                continue;
+            }
+            idle_looks += 1;
+            if idle_looks <= IDLE_LOOKS_MAX && !is_last {
+                std::thread::yield_now();
                 continue;
             }
             if is_last {

@@ -107,9 +107,11 @@ impl<S: Storage> SegmentWriter<S> {
         self.keeper.clone()
     }
 
-    /// The next segment is not ready.
+    /// The next segment is not ready, and it is time for it: making one keeps the device busy for milliseconds, so it waits until
+    /// the one that is written is half full.
     pub fn wants_segment(&self) -> bool {
-        self.prepared.is_none()
+        let half = self.settings.segment_bytes_max / 2;
+        self.prepared.is_none() && self.active.as_ref().is_none_or(|active| active.bytes >= half)
     }
 
     /// Takes the next segment; gives it back if it came too late, when a later one is in use.
