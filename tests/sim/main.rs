@@ -28,7 +28,7 @@ use world::Seen;
 /// Seeds that the test command runs.
 const SEEDS: u64 = 1000;
 /// Seeds within which a sabotage must be found.
-const SABOTAGE_SEEDS_MAX: u64 = 300;
+const SABOTAGE_SEEDS_MAX: u64 = 5000;
 
 fn run(seed: u64, sabotage: Sabotage) -> Result<Seen, String> {
     catch_unwind(AssertUnwindSafe(|| world::run(seed, sabotage))).unwrap_or_else(|panic| {
