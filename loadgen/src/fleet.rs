@@ -1,51 +1,54 @@
-//! The simulated fleet: devices with an id, a sequence number and readings that wander, sixteen bytes each.
+//! The simulated fleet: devices with an id, a sequence number and readings that wander, four bytes each.
 //!
-//! What always holds: what device `d` reports as its event number `s` follows from the seed, `d` and `s` alone, in whatever order
-//! devices are asked and however they are divided among connections; each device's `seq` counts 0, 1, 2 … without holes; every
+//! What always holds: what device `d` reports as its event number `s` follows from the model, the seed, `d` and `s` alone, in whatever
+//! order devices are asked and however they are divided among connections; each device's `seq` counts 0, 1, 2 … without holes; every
 //! device has sent once before any sends again. An event is written straight into the caller's buffer, without serde.
 
-mod device;
-mod line;
+mod check;
+mod filter;
+mod model;
+mod out;
+mod random;
 mod read_back;
 
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use device::{Device, Traits};
-use line::Line;
+use out::{Line, digits};
 
-pub use device::Status;
-pub use read_back::{ReadBack, read_back};
+pub use check::{Check, check};
+pub use filter::{Filter, FilterError};
+pub use model::{FieldPlace, Model, ModelError, Value};
+pub use read_back::{ReadBack, Unread, read_back};
 
 /// Most devices of a fleet: ids have nine digits.
 pub const DEVICES_MAX: u32 = 1_000_000_000;
-/// Room that one event can need, in bytes; what it needs is about 240.
-pub const EVENT_BYTES_MAX: usize = line::LINE_BYTES_MAX;
 
-/// One event as its sender knows it: enough to keep the ledger and to say which filters match it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One event as its sender knows it: enough to keep the ledger, and to make everything else again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Emitted {
     /// Number of the device; its id is [`device_id`] of it.
     pub device: u32,
     /// The device's sequence number.
     pub seq: u32,
-    /// `temp` in hundredths of a degree.
-    pub temp_centi: i16,
-    /// `status`.
-    pub status: Status,
 }
 
 /// The devices `range` of a fleet, ready to send.
 #[derive(Debug)]
 pub struct Fleet {
+    model: Arc<Model>,
     seed: u64,
     first: u32,
-    devices: Vec<Device>,
+    /// Per device: its next sequence number.
+    seqs: Vec<u32>,
     next: usize,
     stride: usize,
     line: Line,
+    /// By profile.
+    cloud_events: Vec<CloudEventHead>,
 }
 
 /// The id of a device: `dev-000000123`.
@@ -65,81 +68,115 @@ pub fn share(devices: u32, part: u32, parts: u32) -> Range<u32> {
     edge(part)..edge(part + 1)
 }
 
-/// All that one device will ever report, in order: what a filter should have matched is counted from this.
-pub fn readings(seed: u64, device: u32) -> impl Iterator<Item = Emitted> {
-    let mut fleet = Fleet::new(seed, device..device + 1);
-    std::iter::repeat_with(move || fleet.skip_event())
-}
-
-/// Says of each event of each device, asked in order from a device's event 0 on, whether it matches: for
-/// [`Ledger::verifier_of`](crate::ledger::Ledger::verifier_of).
-pub fn matching(seed: u64, matches: impl Fn(&Emitted) -> bool) -> impl FnMut(u32, u32) -> bool {
-    let mut current: Option<(u32, Box<dyn Iterator<Item = Emitted>>)> = None;
-    move |device, seq| {
-        let readings = match &mut current {
-            Some((of, readings)) if *of == device && seq > 0 => readings,
-            _ => &mut current.insert((device, Box::new(readings(seed, device)))).1,
-        };
-        readings.next().is_some_and(|emitted| {
-            assert_eq!((emitted.device, emitted.seq), (device, seq), "a device's events are asked for in order");
-            matches(&emitted)
-        })
-    }
-}
-
 impl Fleet {
-    /// The devices `range` of the fleet that `seed` makes, before their first event.
+    /// The devices `range` of the built-in fleet that `seed` makes, before their first event.
     pub fn new(seed: u64, range: Range<u32>) -> Self {
+        Self::of(Model::telemetry(), seed, range)
+    }
+
+    /// The devices `range` of the fleet that `seed` makes of `model`.
+    pub fn of(model: Arc<Model>, seed: u64, range: Range<u32>) -> Self {
         assert!(range.end <= DEVICES_MAX, "a fleet has at most {DEVICES_MAX} devices: ids have nine digits");
-        let devices: Vec<Device> = range.clone().map(|device| Device::new(seed, device)).collect();
-        let stride = stride(devices.len());
-        Self { seed, first: range.start, devices, next: 0, stride, line: Line::new() }
+        let seqs = vec![0; range.len()];
+        let stride = stride(seqs.len());
+        let cloud_events = model.profile_names().map(CloudEventHead::new).collect();
+        Self { seed, first: range.start, seqs, next: 0, stride, line: model.line(), cloud_events, model }
     }
 
     /// Number of devices.
     pub fn len(&self) -> usize {
-        self.devices.len()
+        self.seqs.len()
     }
 
     /// No devices.
     pub fn is_empty(&self) -> bool {
-        self.devices.is_empty()
+        self.seqs.is_empty()
+    }
+
+    /// Room that one event can need, in bytes, in an envelope too.
+    pub fn event_bytes_max(&self) -> usize {
+        self.model.bytes_max() + self.cloud_events.iter().map(|head| head.bytes.len()).max().unwrap_or(0) + 1
     }
 
     /// Appends the next event as one JSON object to `out`. Panics on a fleet without devices.
     pub fn write_event(&mut self, ts_us: u64, out: &mut Vec<u8>) -> Emitted {
-        let (index, number) = self.turn();
-        let traits = Traits::new(self.seed, number);
-        let device = &mut self.devices[index];
-        let emitted = device.step(self.seed, number, &traits);
-        out.extend_from_slice(self.line.write(&emitted, ts_us, device, &traits));
+        let emitted = self.skip_event();
+        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
+        out.extend_from_slice(self.line.written());
+        emitted
+    }
+
+    /// Appends the next event of one device, by its place in this fleet's range.
+    pub fn write_event_of(&mut self, place: usize, ts_us: u64, out: &mut Vec<u8>) -> Emitted {
+        let emitted = self.take(place);
+        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
+        out.extend_from_slice(self.line.written());
         emitted
     }
 
     /// Appends the next event as a CloudEvent in JSON (structured mode) to `out`.
     pub fn write_cloud_event(&mut self, ts_us: u64, out: &mut Vec<u8>) -> Emitted {
-        let start = out.len();
-        out.extend_from_slice(line::CLOUD_EVENT_HEAD);
-        let emitted = self.write_event(ts_us, out);
-        line::fill_cloud_event(&mut out[start..], emitted.device, emitted.seq);
+        let emitted = self.skip_event();
+        let profile = self.model.profile_of(self.seed, emitted.device);
+        self.cloud_events[profile].write(emitted, out);
+        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
+        out.extend_from_slice(self.line.written());
         out.push(b'}');
         emitted
     }
 
     /// The next event without its bytes: to go over again what was sent.
     pub fn skip_event(&mut self) -> Emitted {
-        let (index, number) = self.turn();
-        self.devices[index].step(self.seed, number, &Traits::new(self.seed, number))
+        let place = self.next;
+        self.next += self.stride;
+        if self.next >= self.seqs.len() {
+            self.next -= self.seqs.len();
+        }
+        self.take(place)
     }
 
-    /// Whose turn it is: the device's place in this fleet, and its number.
-    fn turn(&mut self) -> (usize, u32) {
-        let index = self.next;
-        self.next += self.stride;
-        if self.next >= self.devices.len() {
-            self.next -= self.devices.len();
+    fn take(&mut self, place: usize) -> Emitted {
+        let seq = self.seqs[place];
+        self.seqs[place] = seq.wrapping_add(1);
+        Emitted { device: self.first + place as u32, seq }
+    }
+}
+
+/// The envelope of a structured CloudEvent up to its data, with the places of what differs from event to event.
+#[derive(Debug)]
+struct CloudEventHead {
+    bytes: Vec<u8>,
+    device_at: [usize; 3],
+    seq_at: usize,
+}
+
+impl CloudEventHead {
+    fn new(kind: &str) -> Self {
+        let mut bytes = br#"{"specversion":"1.0","id":"dev-"#.to_vec();
+        let device = |bytes: &mut Vec<u8>, rest: &str| {
+            let at = bytes.len();
+            bytes.extend_from_slice(b"000000000");
+            bytes.extend_from_slice(rest.as_bytes());
+            at
+        };
+        let id_at = device(&mut bytes, "-");
+        let seq_at = bytes.len();
+        let kind = serde_json::Value::from(kind);
+        let rest = format!("0000000000\",\"source\":\"/fleet\",\"type\":{kind},\"subject\":\"dev-");
+        bytes.extend_from_slice(rest.as_bytes());
+        let subject_at = device(&mut bytes, r#"","partitionkey":"dev-"#);
+        let key_at = device(&mut bytes, r#"","datacontenttype":"application/json","data":"#);
+        Self { bytes, device_at: [id_at, subject_at, key_at], seq_at }
+    }
+
+    fn write(&self, emitted: Emitted, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.bytes);
+        let head = &mut out[start..];
+        for at in self.device_at {
+            digits::<9>(&mut head[at..at + 9], u64::from(emitted.device));
         }
-        (index, self.first + index as u32)
+        digits::<10>(&mut head[self.seq_at..self.seq_at + 10], u64::from(emitted.seq));
     }
 }
 

@@ -229,14 +229,14 @@ impl ProgressLines {
 }
 
 fn write_file(args: &GenerateArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let plan = GeneratePlan { devices: args.fleet.devices, events: args.events, seed: args.fleet.seed };
+    let plan = GeneratePlan::new(args.fleet.devices, args.events, args.fleet.seed);
     let began = Instant::now();
     let bytes = if args.out.as_os_str() == "-" {
-        generate(plan, &mut io::stdout().lock())?
+        generate(&plan, &mut io::stdout().lock())?
     } else {
         let mut file =
             File::create(&args.out).map_err(|error| format!("cannot create {}: {error}", args.out.display()))?;
-        generate(plan, &mut file).map_err(|error| format!("cannot write {}: {error}", args.out.display()))?
+        generate(&plan, &mut file).map_err(|error| format!("cannot write {}: {error}", args.out.display()))?
     };
     let seconds = began.elapsed().as_secs_f64().max(1e-9);
     eprintln!(

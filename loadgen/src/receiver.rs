@@ -50,6 +50,8 @@ pub struct Received {
     pub events: u64,
     /// Events among them that are none of a fleet's: no `device_id` and `seq` in their data.
     pub strangers: u64,
+    /// Events among them whose bytes are not those that were sent.
+    pub corrupted: u64,
     /// From the event's `ts` to its arrival.
     pub latency: Quantiles,
 }

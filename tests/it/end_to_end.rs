@@ -10,7 +10,7 @@ use connectors::hub::{self, LogOptions};
 use engine::event::Event;
 use loadgen::client::Progress;
 use loadgen::client::http::{self, HttpOutcome, HttpPlan};
-use loadgen::fleet::{matching, read_back};
+use loadgen::fleet::{Filter, Model, read_back};
 use loadgen::ledger::Ledger;
 use loadgen::pace::Pace;
 use loadgen::receiver::{Mode, Receiver};
@@ -22,7 +22,7 @@ use crate::support::{Node, eventually, eventually_or};
 const PARTITIONS: u32 = 32;
 const DEVICES: u32 = 10_000;
 /// `temp > 30` in the words of the fleet.
-const ALERT_ABOVE_CENTI: i16 = 3_000;
+const ALERTS: &str = "temp > 30";
 
 /// A configuration with all telemetry to Parquet and alerts to each of these webhooks.
 fn configuration(folder: &Path, webhooks: &[(&str, &Receiver)]) -> std::path::PathBuf {
@@ -41,6 +41,12 @@ fn configuration(folder: &Path, webhooks: &[(&str, &Receiver)]) -> std::path::Pa
     let path = folder.join("anabranch.toml");
     std::fs::write(&path, text).expect("writes");
     path
+}
+
+/// Which events should match, from the seed alone.
+fn alerts_of(seed: u64) -> impl Fn(u32, u32) -> bool {
+    let filter = Filter::parse(ALERTS, &Model::telemetry()).expect("a filter");
+    move |device, seq| filter.matches(seed, device, seq)
 }
 
 /// Sends events on a thread of its own; the handle gives what was sent and acknowledged.
@@ -152,7 +158,7 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     assert_eq!(ledger.acknowledged_events(), events);
 
     // The endpoint that is well gets all of its own, whatever the others do.
-    let mut is_alert = matching(seed, |event| event.temp_centi > ALERT_ABOVE_CENTI);
+    let is_alert = alerts_of(seed);
     let mut alerts = Vec::new();
     for device in 0..DEVICES {
         alerts.extend((0..ledger.sent_by(device)).filter(|seq| is_alert(device, *seq)).map(|seq| (device, seq)));
@@ -189,7 +195,7 @@ fn p99_us(others: &[Mode], seed: u64) -> u64 {
     let events = 200_000;
     let sending = send(&node.url, events, Pace::Constant(20_000.0), seed, &Arc::new(Progress::default()));
     let outcome = sending.join().expect("the fleet has ended");
-    let mut is_alert = matching(seed, |event| event.temp_centi > ALERT_ABOVE_CENTI);
+    let is_alert = alerts_of(seed);
     let expected: usize = (0..DEVICES)
         .map(|device| (0..outcome.ledger.sent_by(device)).filter(|seq| is_alert(device, *seq)).count())
         .sum();

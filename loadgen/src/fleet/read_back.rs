@@ -1,9 +1,10 @@
-//! A fleet's event as it is read back at a far end: who sent it, which one it is, and when.
+//! A fleet's event as it is read back at a far end: who sent it, which one it is, when, and whether it is whole.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::check::{Check, check};
 use super::device_number;
 
 /// What a ledger needs of an event.
@@ -17,6 +18,15 @@ pub struct ReadBack {
     pub ts_us: u64,
 }
 
+/// Why an event cannot be read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is none of a fleet's: no check, or no device and sequence number.
+    Stranger,
+    /// It is no JSON, or its bytes are not those that its check is of.
+    Corrupted,
+}
+
 #[derive(Deserialize)]
 struct Telemetry<'a> {
     #[serde(borrow)]
@@ -25,8 +35,16 @@ struct Telemetry<'a> {
     ts: u64,
 }
 
-/// Reads one event from its JSON object, the data without any envelope; `None` if it is none of a fleet's.
-pub fn read_back(json: &[u8]) -> Option<ReadBack> {
-    let telemetry: Telemetry<'_> = serde_json::from_slice(json).ok()?;
-    Some(ReadBack { device: device_number(&telemetry.device_id)?, seq: telemetry.seq, ts_us: telemetry.ts })
+/// Reads one event from its JSON object, the data without any envelope.
+pub fn read_back(json: &[u8]) -> Result<ReadBack, Unread> {
+    match check(json) {
+        Check::Wrong => return Err(Unread::Corrupted),
+        // A flip in the key `check` itself makes it absent; what else says that it is a fleet's was corrupted.
+        Check::Absent if memchr::memmem::find(json, b"\"dev-").is_some() => return Err(Unread::Corrupted),
+        Check::Absent => return Err(Unread::Stranger),
+        Check::Right => {}
+    }
+    let telemetry: Telemetry<'_> = serde_json::from_slice(json).map_err(|_| Unread::Stranger)?;
+    let device = device_number(&telemetry.device_id).ok_or(Unread::Stranger)?;
+    Ok(ReadBack { device, seq: telemetry.seq, ts_us: telemetry.ts })
 }

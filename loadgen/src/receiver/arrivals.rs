@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Received;
-use crate::fleet::{ReadBack, read_back};
+use crate::fleet::{ReadBack, Unread, read_back};
 use crate::histogram::Latencies;
 
 /// The body is no CloudEvent.
@@ -21,12 +21,13 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// One event as far as a ledger cares; `None` for an event that is none of a fleet's.
-pub(super) type Arrival = Option<ReadBack>;
+/// One event as far as a ledger cares.
+pub(super) type Arrival = Result<ReadBack, Unread>;
 
 /// Reads a request's events by its content type: structured, batch, or the data of a binary one.
 pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unreadable> {
-    let of = |envelope: Envelope<'_>| envelope.data.and_then(|data| read_back(data.get().as_bytes()));
+    let of =
+        |envelope: Envelope<'_>| envelope.data.map_or(Err(Unread::Stranger), |data| read_back(data.get().as_bytes()));
     if content_type.starts_with("application/cloudevents-batch") {
         let envelopes: Vec<Envelope<'_>> =
             serde_json::from_slice(body).map_err(|source| Unreadable { what: "a batch of CloudEvents", source })?;
@@ -44,6 +45,7 @@ pub(super) struct Arrivals {
     requests: u64,
     refused_requests: u64,
     strangers: u64,
+    corrupted: u64,
     events: u64,
     order: Vec<(u32, u32)>,
     latencies: Latencies,
@@ -62,11 +64,12 @@ impl Arrivals {
         self.events += events.len() as u64;
         for event in events {
             match *event {
-                Some(ReadBack { device, seq, ts_us }) => {
+                Ok(ReadBack { device, seq, ts_us }) => {
                     self.order.push((device, seq));
                     self.latencies.record_us(arrived_us.saturating_sub(ts_us));
                 }
-                None => self.strangers += 1,
+                Err(Unread::Stranger) => self.strangers += 1,
+                Err(Unread::Corrupted) => self.corrupted += 1,
             }
         }
     }
@@ -85,6 +88,7 @@ impl Arrivals {
             refused_requests: self.refused_requests,
             events: self.events,
             strangers: self.strangers,
+            corrupted: self.corrupted,
             latency: self.latencies.quantiles(),
         }
     }

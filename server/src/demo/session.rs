@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use loadgen::client::Progress;
 use loadgen::client::http::{self, HttpError, HttpOutcome, HttpPlan, TargetError};
+use loadgen::fleet::FilterError;
 use loadgen::histogram::Quantiles;
 use loadgen::pace::Pace;
 use loadgen::receiver::{Mode, Receiver};
@@ -52,6 +53,9 @@ pub enum DemoError {
     /// The fleet's client.
     #[error("the fleet stopped: {0}")]
     Fleet(#[from] HttpError),
+    /// The demo's filters.
+    #[error("the load generator does not understand the demo's filter: {0}")]
+    Filter(#[from] FilterError),
     /// The fleet's thread.
     #[error("the fleet's thread ended without a result")]
     FleetGone,
@@ -117,7 +121,7 @@ impl<'a> Session<'a> {
             node,
             screen: Screen::open(),
             tail: Tail::new(folder.places().live.clone()),
-            expected: Arc::default(),
+            expected: Arc::new(Expected::new(args.seed)?),
             progress: Arc::default(),
             started: Instant::now(),
             looked: Instant::now(),
