@@ -5,6 +5,7 @@
 //! repeated events may legally be missing or be there twice. What always holds: memory is eight bytes per device, plus one entry
 //! per event that is out of the ordinary; nothing is acknowledged that was not sent.
 
+mod file;
 mod verify;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+pub use file::{LedgerFile, LedgerFileError};
 pub use verify::{Fault, Finding, Verdict, Verifier};
 
 /// Sequence numbers from 0 on for the devices of one range.

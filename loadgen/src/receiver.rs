@@ -21,6 +21,8 @@ use tokio::sync::watch;
 use crate::histogram::Quantiles;
 use arrivals::Arrivals;
 
+pub use arrivals::Taker;
+
 /// How the receiver behaves. A change holds from the next request on, and ends hanging ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -57,7 +59,6 @@ pub struct Received {
 }
 
 /// A receiver that runs until it is dropped.
-#[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
     mode: Arc<watch::Sender<Mode>>,
@@ -74,11 +75,20 @@ impl Receiver {
 
     /// Listens on `address`.
     pub fn listen(address: SocketAddr, mode: Mode) -> io::Result<Self> {
+        Self::open(address, mode, None)
+    }
+
+    /// Listens on `address` and shows every payload to `taker`; the order of arrival is then not kept.
+    pub fn listen_for(address: SocketAddr, mode: Mode, taker: Taker) -> io::Result<Self> {
+        Self::open(address, mode, Some(taker))
+    }
+
+    fn open(address: SocketAddr, mode: Mode, taker: Option<Taker>) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let mode = Arc::new(watch::Sender::new(mode));
-        let arrivals = Arc::new(Mutex::new(Arrivals::default()));
+        let arrivals = Arc::new(Mutex::new(Arrivals::new(taker)));
         let (stop, stopped) = watch::channel(false);
         let (told, tell) = (mode.clone(), arrivals.clone());
         let (ready, started) = mpsc::channel();

@@ -8,9 +8,12 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Ledger;
+use crate::fleet::{Unread, read_back};
 
 /// Findings of each kind that are kept word by word; the rest is only counted.
 const FINDINGS_KEPT_MAX: u64 = 10;
+/// Bytes of a corrupted payload that are quoted.
+const QUOTE_BYTES_MAX: usize = 120;
 
 /// In which way an event is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,8 +86,16 @@ pub struct Verdict {
     pub foreign: u64,
     /// Shown in the wrong order by the reader.
     pub misplaced: u64,
+    /// There, but its bytes or values are not those that were sent.
+    pub corrupted: u64,
+    /// There, and none of a fleet's.
+    pub strangers: u64,
     /// Not acknowledged and yet there: legal, the receipt was lost on its way.
     pub unacknowledged_there: u64,
+    /// Sent and wanted, not acknowledged, not there: legal, but what a sender without receipts wants to know.
+    pub unacknowledged_missing: u64,
+    /// The first corrupted ones, in words.
+    pub corruptions: Vec<String>,
     /// The first findings of each kind.
     pub findings: Vec<Finding>,
 }
@@ -92,7 +103,8 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.lost + self.duplicates + self.inversions + self.unwanted + self.foreign + self.misplaced == 0
+        self.lost + self.duplicates + self.inversions + self.unwanted + self.foreign + self.misplaced + self.corrupted
+            == 0
     }
 }
 
@@ -101,7 +113,7 @@ impl fmt::Display for Verdict {
         write!(
             f,
             "{}: {} events expected, {} there in {} rows; lost {}, duplicates {}, out of order {}, unwanted {}, foreign {}, \
-             misread {}; legal repeats {}, there without a receipt {}",
+             corrupted {}, misread {}; legal repeats {}, there without a receipt {}, missing without a receipt {}, of others {}",
             if self.is_clean() { "clean" } else { "WRONG" },
             self.expected,
             self.events,
@@ -111,10 +123,16 @@ impl fmt::Display for Verdict {
             self.inversions,
             self.unwanted,
             self.foreign,
+            self.corrupted,
             self.misplaced,
             self.repeats_legal,
             self.unacknowledged_there,
+            self.unacknowledged_missing,
+            self.strangers,
         )?;
+        for corruption in &self.corruptions {
+            write!(f, "\n  {corruption}")?;
+        }
         for finding in &self.findings {
             write!(f, "\n  {finding}")?;
         }
@@ -154,6 +172,7 @@ pub struct Verifier<'a> {
     wanted: Option<Bits>,
     /// Per device: position of the last row, and the highest sequence number so far, both plus one.
     last: Vec<(u64, u32)>,
+    expects_sent: bool,
     verdict: Verdict,
 }
 
@@ -182,8 +201,40 @@ impl<'a> Verifier<'a> {
             seen: Bits::new(total),
             wanted,
             ledger,
+            expects_sent: false,
             verdict: Verdict::default(),
         }
+    }
+
+    /// Takes everything that was sent for expected, not only what was acknowledged: for senders that get no receipts.
+    pub fn expect_sent(&mut self) {
+        self.expects_sent = true;
+    }
+
+    /// Shows the bytes of one event as they were read.
+    pub fn see_payload(&mut self, payload: &[u8], position: u64) {
+        match read_back(payload) {
+            Ok(read) => self.see(read.device, read.seq, position),
+            Err(Unread::Stranger) => self.verdict.strangers += 1,
+            Err(Unread::Corrupted) => {
+                let quote = String::from_utf8_lossy(&payload[..payload.len().min(QUOTE_BYTES_MAX)]);
+                let dots = if payload.len() > QUOTE_BYTES_MAX { " …" } else { "" };
+                self.corrupt(|| format!("at {position}: the bytes are not those that were sent: {quote}{dots}"));
+            }
+        }
+    }
+
+    /// Shows something that is corrupted and cannot be told apart any more, in words.
+    pub fn corrupt(&mut self, words: impl FnOnce() -> String) {
+        self.verdict.corrupted += 1;
+        if self.verdict.corrupted <= FINDINGS_KEPT_MAX {
+            self.verdict.corruptions.push(words());
+        }
+    }
+
+    /// Rows shown so far, corrupted ones and strangers too.
+    pub fn rows(&self) -> u64 {
+        self.verdict.rows + self.verdict.corrupted + self.verdict.strangers
     }
 
     /// Shows one row. `position` rises from row to row of a device.
@@ -226,7 +277,11 @@ impl<'a> Verifier<'a> {
             for seq in 0..self.ledger.sent[index] {
                 let bit = self.begins[index] + u64::from(seq);
                 let wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.get(bit));
-                if !wanted || !self.ledger.is_acknowledged(device, seq) {
+                if !wanted {
+                    continue;
+                }
+                if !self.expects_sent && !self.ledger.is_acknowledged(device, seq) {
+                    self.verdict.unacknowledged_missing += u64::from(!self.seen.get(bit));
                     continue;
                 }
                 self.verdict.expected += 1;

@@ -21,15 +21,12 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// One event as far as a ledger cares.
-pub(super) type Arrival = Result<ReadBack, Unread>;
-
-/// Reads a request's events by its content type: structured, batch, or the data of a binary one.
-pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unreadable> {
-    let of =
-        |envelope: Envelope<'_>| envelope.data.map_or(Err(Unread::Stranger), |data| read_back(data.get().as_bytes()));
+/// The payloads of a request's events by its content type: structured, batch, or the data of a binary one. An event without data has
+/// an empty payload.
+pub(super) fn payloads<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<&'a [u8]>, Unreadable> {
+    let of = |envelope: Envelope<'a>| envelope.data.map_or(&b""[..], |data| data.get().as_bytes());
     if content_type.starts_with("application/cloudevents-batch") {
-        let envelopes: Vec<Envelope<'_>> =
+        let envelopes: Vec<Envelope<'a>> =
             serde_json::from_slice(body).map_err(|source| Unreadable { what: "a batch of CloudEvents", source })?;
         return Ok(envelopes.into_iter().map(of).collect());
     }
@@ -37,21 +34,30 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Arrival>, Unre
         let envelope = serde_json::from_slice(body).map_err(|source| Unreadable { what: "a CloudEvent", source })?;
         return Ok(vec![of(envelope)]);
     }
-    Ok(vec![read_back(body)])
+    Ok(vec![body])
 }
 
-#[derive(Debug, Default)]
+/// Is shown every payload that was answered with 200, with the time of its arrival.
+pub type Taker = Box<dyn FnMut(&[u8], u64) + Send>;
+
+#[derive(Default)]
 pub(super) struct Arrivals {
     requests: u64,
     refused_requests: u64,
     strangers: u64,
     corrupted: u64,
     events: u64,
+    /// Kept only where nobody takes the payloads: it grows with every event.
     order: Vec<(u32, u32)>,
+    taker: Option<Taker>,
     latencies: Latencies,
 }
 
 impl Arrivals {
+    pub(super) fn new(taker: Option<Taker>) -> Self {
+        Self { taker, ..Self::default() }
+    }
+
     pub(super) fn request(&mut self) {
         self.requests += 1;
     }
@@ -60,12 +66,17 @@ impl Arrivals {
         self.refused_requests += 1;
     }
 
-    pub(super) fn accept(&mut self, events: &[Arrival], arrived_us: u64) {
-        self.events += events.len() as u64;
-        for event in events {
-            match *event {
+    pub(super) fn accept(&mut self, payloads: &[&[u8]], arrived_us: u64) {
+        self.events += payloads.len() as u64;
+        for payload in payloads {
+            if let Some(taker) = &mut self.taker {
+                taker(payload, arrived_us);
+            }
+            match read_back(payload) {
                 Ok(ReadBack { device, seq, ts_us }) => {
-                    self.order.push((device, seq));
+                    if self.taker.is_none() {
+                        self.order.push((device, seq));
+                    }
                     self.latencies.record_us(arrived_us.saturating_sub(ts_us));
                 }
                 Err(Unread::Stranger) => self.strangers += 1,

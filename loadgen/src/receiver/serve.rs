@@ -97,9 +97,9 @@ async fn answer(
             return refuse(StatusCode::SERVICE_UNAVAILABLE, "was hanging".to_owned(), None);
         }
     }
-    match arrivals::read(&content_type, &body) {
-        Ok(events) => {
-            locked().accept(&events, arrived_us);
+    match arrivals::payloads(&content_type, &body) {
+        Ok(payloads) => {
+            locked().accept(&payloads, arrived_us);
             Ok(Response::new(Full::default()))
         }
         Err(error) => refuse(StatusCode::BAD_REQUEST, error.to_string(), None),
