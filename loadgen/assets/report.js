@@ -44,9 +44,6 @@
     stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1, size: 5 },
     font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", label, labelSize: 18, labelGap: 0, values: marks(format), ...more,
   });
-  // Wide enough for the longest mark.
-  const fitting = (_, values) => 16 + 7.5 * Math.max(3, ...(values || []).map(text => String(text).length));
-
   // Above zero for the logarithm; null where nothing was measured.
   const positive = values => values.map(value => value == null ? null : Math.max(value, 1));
   const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
@@ -55,7 +52,12 @@
   const charts = [
     {
       id: "rate", x: data.at_s, unit: "events/s", format: count,
-      lines: [["intended", "intended", data.intended, { dash: [6, 4] }], ["sent", "sent", data.sent], ["acknowledged", "acknowledged", data.acknowledged]],
+      // Wide below, narrow above: lines that lie on each other can all be seen.
+      lines: [
+        ["sent", "sent", data.sent, { width: 4 }],
+        ["acknowledged", "acknowledged", data.acknowledged],
+        ["intended", "intended", data.intended, { dash: [6, 4] }],
+      ],
     },
     {
       id: "latency", x: data.at_s, unit: "latency (log)", format: latency, log: true,
@@ -77,7 +79,8 @@
   };
   const eachNine = (u, __, low, high) => {
     const splits = narrow(u.width) ? [0] : [0, Math.log10(2)];
-    for (let at = 1; at <= high + 1e-9; at += 1) splits.push(at);
+    const step = Math.max(1, Math.ceil(60 * high / Math.max(u.width - 116, 60)));
+    for (let at = step; at <= high + 1e-9; at += step) splits.push(at);
     return splits.filter(at => at >= low - 1e-9);
   };
 
@@ -85,7 +88,8 @@
     // uPlot knows the mouse; a finger on the chart moves the same cursor.
     const move = event => {
       const touch = event.touches[0], box = u.over.getBoundingClientRect();
-      u.setCursor({ left: touch.clientX - box.left, top: touch.clientY - box.top });
+      // Fires and publishes, so that the charts beside it follow.
+      u.setCursor({ left: touch.clientX - box.left, top: touch.clientY - box.top }, true, true);
     };
     u.over.addEventListener("touchstart", move, { passive: true });
     u.over.addEventListener("touchmove", move, { passive: true });
@@ -102,7 +106,7 @@
       chart.nines
         ? axis(percentile, "share of batches that were this fast", { size: 30, splits: eachNine, filter: (_, splits) => splits })
         : axis(clock, "time since start (min:s)", { size: 30, incrs: steps, space: 60 }),
-      axis(chart.format, chart.unit, { size: fitting, ...(chart.base === 2 ? { splits: binary } : {}) }),
+      axis(chart.format, chart.unit, { size: 66, ...(chart.base === 2 ? { splits: binary } : {}) }),
     ],
     series: [
       { label: chart.nines ? "percentile" : "time", value: shown(chart.nines ? percentile : clock) },

@@ -171,15 +171,24 @@ fn tables(page: &mut String, report: &Report<'_>) -> fmt::Result {
     for (name, value) in &report.facts {
         writeln!(page, "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td></tr>", Text(name), Text(value))?;
     }
-    page.write_str(
-        "</tbody>\n</table>\n</section>\n<section>\n<h2>Latency by percentile</h2>\n<table>\n\
-         <thead><tr><th scope=\"col\">percentile</th><th scope=\"col\" class=\"number\">at most</th></tr></thead>\n<tbody>\n",
-    )?;
-    for (percentile, us) in &report.latency {
-        let name = if *percentile >= 100.0 { "slowest".to_owned() } else { format!("{percentile} %") };
-        writeln!(page, "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td></tr>", Text(&name), Text(&ms(*us)))?;
+    page.write_str("</tbody>\n</table>\n</section>\n")?;
+    if !report.latency.is_empty() {
+        page.write_str(
+            "<section>\n<h2>Latency by percentile</h2>\n<table>\n<thead><tr><th scope=\"col\">percentile</th>\
+             <th scope=\"col\" class=\"number\">at most</th></tr></thead>\n<tbody>\n",
+        )?;
+        for (percentile, us) in &report.latency {
+            let name = if *percentile >= 100.0 { "slowest".to_owned() } else { format!("{percentile} %") };
+            writeln!(
+                page,
+                "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td></tr>",
+                Text(&name),
+                Text(&ms(*us))
+            )?;
+        }
+        page.write_str("</tbody>\n</table>\n</section>\n")?;
     }
-    page.write_str("</tbody>\n</table>\n</section>\n</div>\n")
+    page.write_str("</div>\n")
 }
 
 fn method(page: &mut String) -> fmt::Result {

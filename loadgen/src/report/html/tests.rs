@@ -1,5 +1,6 @@
 //! The page as text: whole, self-contained, safe against hostile strings. And as a real browser draws it, where one is installed.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -225,7 +226,7 @@ fn the_page_of_a_day_is_small() {
 #[test]
 fn a_browser_draws_every_chart() {
     let Some(browser) = browser() else {
-        eprintln!("!!! SKIPPED: no chromium in PATH, so no browser has drawn the page (apt-get install chromium)");
+        skipped("no browser has drawn the page");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -261,6 +262,37 @@ fn a_browser_draws_every_chart() {
     }
 }
 
+#[test]
+fn a_mouse_over_a_chart_shows_the_values_there() {
+    let Some(browser) = browser() else {
+        skipped("nobody has pointed at a chart");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pointed.html");
+    let (series, latencies) = run(120);
+    let point = "<script>setTimeout(() => { for (const over of document.querySelectorAll('.u-over')) {\n\
+        const box = over.getBoundingClientRect();\n\
+        const at = { clientX: box.left + box.width * 0.999, clientY: box.top + 20, bubbles: true };\n\
+        over.dispatchEvent(new MouseEvent('mousemove', at));\n} }, 100)</script></body>";
+    std::fs::write(&file, page(&report(&series, &latencies)).replace("</body>", point)).unwrap();
+    let dom = String::from_utf8_lossy(&drawn(&browser, folder.path(), &file).stdout).into_owned();
+    let legend = |id: &str| -> Vec<&str> {
+        let (_, chart) = dom.split_once(&format!("id=\"{id}\"")).expect("the chart is there");
+        let (chart, _) = chart.split_once("</figure>").expect("it ends");
+        chart.split("u-value\">").skip(1).filter_map(|rest| rest.split('<').next()).collect()
+    };
+    let last = series.seconds[119];
+    let thousands = |events: u64| format!("{} k", (events as f64 / 1e3).round());
+    let rate = legend("rate");
+    assert_eq!(rate[..3], ["2:00".to_owned(), thousands(last.sent_events), thousands(last.acknowledged_events)]);
+    assert_eq!(legend("latency").len(), 6);
+    assert_eq!(legend("latency")[1], format!("{} µs", last.latency.p50_us));
+    assert_eq!(legend("distribution")[0], "99.999 %");
+    assert!(legend("memory")[1].ends_with(" MiB"), "{:?}", legend("memory"));
+    assert_eq!(legend("cpu")[1].parse::<f64>().unwrap(), (last.cpu_cores.unwrap() * 100.0).round() / 100.0);
+}
+
 /// A page as the browser has it after its scripts ran, within a minute.
 fn drawn(browser: &Path, folder: &Path, file: &Path) -> Output {
     Command::new("timeout")
@@ -279,6 +311,11 @@ fn drawn(browser: &Path, folder: &Path, file: &Path) -> Output {
         .arg(format!("file://{}", file.display()))
         .output()
         .unwrap()
+}
+
+/// Past the capture of test output, which would swallow it.
+fn skipped(so: &str) {
+    let _ = writeln!(std::io::stderr(), "!!! SKIPPED: no chromium in PATH, so {so} (apt-get install chromium)");
 }
 
 fn browser() -> Option<PathBuf> {
