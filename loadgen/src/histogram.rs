@@ -7,6 +7,10 @@ use serde::Serialize;
 
 const HIGHEST_US: u64 = 3_600_000_000;
 
+/// The percentiles of a table or chart of a whole run, but the slowest.
+const PERCENTILES: [f64; 16] =
+    [1.0, 10.0, 25.0, 50.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999];
+
 /// Latencies.
 #[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
@@ -55,6 +59,19 @@ impl Latencies {
         self.0.clear();
     }
 
+    /// Latency in microseconds by percentile, rising and ending with the slowest (100). Percentiles rarer than one value of those
+    /// recorded are left out: they would only repeat the slowest.
+    pub fn percentiles(&self) -> Vec<(f64, u64)> {
+        let count = self.0.len() as f64;
+        let told = PERCENTILES.into_iter().filter(|percentile| count * (100.0 - percentile) >= 99.999);
+        let mut percentiles: Vec<_> =
+            told.map(|percentile| (percentile, self.0.value_at_quantile(percentile / 100.0))).collect();
+        if !self.0.is_empty() {
+            percentiles.push((100.0, self.0.max()));
+        }
+        percentiles
+    }
+
     /// The quantiles so far.
     pub fn quantiles(&self) -> Quantiles {
         Quantiles {
@@ -83,6 +100,22 @@ mod tests {
         assert!(quantiles.p50_us.abs_diff(5_000) <= 5, "{quantiles:?}");
         assert!(quantiles.p99_us.abs_diff(9_900) <= 10, "{quantiles:?}");
         assert!(quantiles.max_us.abs_diff(10_000) <= 10, "{quantiles:?}");
+    }
+
+    #[test]
+    fn percentiles_go_as_far_as_there_are_values() {
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.percentiles(), []);
+        latencies.record_us(7);
+        assert_eq!(latencies.percentiles(), [(100.0, 7)]);
+        for us in 2..=1_000 {
+            latencies.record_us(us);
+        }
+        let percentiles = latencies.percentiles();
+        assert!(percentiles.is_sorted(), "{percentiles:?}");
+        assert!(percentiles.contains(&(50.0, 500)), "{percentiles:?}");
+        let last: Vec<f64> = percentiles.iter().rev().take(2).map(|(percentile, _)| *percentile).collect();
+        assert_eq!(last, [100.0, 99.9]);
     }
 
     #[test]

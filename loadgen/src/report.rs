@@ -1,5 +1,7 @@
 //! How a run went, as a table for people and as JSON for programs.
 
+pub mod html;
+
 use std::fmt;
 
 use serde::Serialize;
