@@ -15,4 +15,5 @@ pub mod pace;
 pub mod receiver;
 pub mod report;
 pub mod series;
+pub mod verify;
 pub mod watch;

@@ -40,6 +40,11 @@ impl Pace {
         self.rate().map(|rate| rate.at(seconds))
     }
 
+    /// Events that should have gone out until a time after the start; `None` in a closed loop.
+    pub fn events_until(&self, seconds: f64) -> Option<f64> {
+        self.rate().map(|rate| rate.events_until(seconds))
+    }
+
     fn rate(&self) -> Option<Rate> {
         match *self {
             Self::Closed => None,

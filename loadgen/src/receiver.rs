@@ -5,6 +5,7 @@
 //! its latency is the time from the event's `ts` to its arrival.
 
 mod arrivals;
+mod keeper;
 mod serve;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::histogram::Quantiles;
 use arrivals::Arrivals;
 
 pub use arrivals::Taker;
+pub use keeper::{Fault, FaultError, Keeper};
 
 /// How the receiver behaves. A change holds from the next request on, and ends hanging ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

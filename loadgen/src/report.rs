@@ -1,13 +1,34 @@
 //! How a run went, as a table for people and as JSON for programs.
 
 pub mod html;
+pub mod knee;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::http::HttpOutcome;
-use crate::histogram::Quantiles;
+use crate::histogram::{Latencies, Quantiles};
+use crate::ledger::Ledger;
+
+/// What a client knows at the end of a run.
+#[derive(Debug)]
+pub struct Figures<'a> {
+    /// What was sent and acknowledged.
+    pub ledger: &'a Ledger,
+    /// The far end gives receipts.
+    pub receipts: bool,
+    /// From intended send time to receipt.
+    pub latencies: &'a Latencies,
+    /// From the first event to the last receipt.
+    pub elapsed: Duration,
+    /// Requests or messages that got a receipt.
+    pub requests: u64,
+    /// Attempts without a receipt.
+    pub retries: u64,
+    /// Bytes of payloads sent.
+    pub bytes: u64,
+}
 
 /// The figures of one run.
 #[derive(Clone, Debug, Serialize)]
@@ -20,70 +41,91 @@ pub struct Summary {
     pub repeated_events: u64,
     /// Events given up without a receipt.
     pub unknown_events: u64,
-    /// Requests that got a receipt.
+    /// Requests or messages that got a receipt.
     pub requests: u64,
     /// Attempts without a receipt.
     pub retries: u64,
-    /// Bytes of bodies sent.
+    /// Bytes of payloads sent.
     pub bytes: u64,
-    /// Seconds from the first batch to the last receipt.
+    /// Seconds from the first event to the last receipt.
     pub seconds: f64,
-    /// Acknowledged events per second.
+    /// Acknowledged events per second; sent ones where there are no receipts.
     pub events_per_s: f64,
-    /// From intended send time to receipt, per batch.
+    /// The far end gives receipts.
+    pub receipts: bool,
+    /// From intended send time to receipt.
     pub latency: Quantiles,
+    /// The same by percentile, as far as there are values.
+    pub percentiles: Vec<(f64, u64)>,
 }
 
 impl Summary {
-    /// Of a run over HTTP.
-    pub fn of(outcome: &HttpOutcome) -> Self {
-        let seconds = outcome.elapsed.as_secs_f64();
-        let acknowledged_events = outcome.ledger.acknowledged_events();
+    /// Of what a client knows.
+    pub fn of(figures: &Figures<'_>) -> Self {
+        let (ledger, seconds) = (figures.ledger, figures.elapsed.as_secs_f64());
+        let done = if figures.receipts { ledger.acknowledged_events() } else { ledger.sent_events() };
         Self {
-            sent_events: outcome.ledger.sent_events(),
-            acknowledged_events,
-            repeated_events: outcome.ledger.repeated_events(),
-            unknown_events: outcome.ledger.unknown_events(),
-            requests: outcome.requests,
-            retries: outcome.retries,
-            bytes: outcome.bytes,
+            sent_events: ledger.sent_events(),
+            acknowledged_events: ledger.acknowledged_events(),
+            repeated_events: ledger.repeated_events(),
+            unknown_events: ledger.unknown_events(),
+            requests: figures.requests,
+            retries: figures.retries,
+            bytes: figures.bytes,
             seconds,
-            events_per_s: if seconds > 0.0 { acknowledged_events as f64 / seconds } else { 0.0 },
-            latency: outcome.latencies.quantiles(),
+            events_per_s: if seconds > 0.0 { done as f64 / seconds } else { 0.0 },
+            receipts: figures.receipts,
+            latency: figures.latencies.quantiles(),
+            percentiles: figures.latencies.percentiles(),
         }
     }
 
-    /// Everything sent was acknowledged.
+    /// Everything sent was acknowledged, or nothing ever is.
     pub fn is_complete(&self) -> bool {
-        self.sent_events == self.acknowledged_events
+        !self.receipts || self.sent_events == self.acknowledged_events
+    }
+
+    /// Name and value, for a table.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let mut facts = vec![("sent".to_owned(), grouped(self.sent_events))];
+        let mut add = |name: &str, value: String| facts.push((name.to_owned(), value));
+        if self.receipts {
+            add("acknowledged", grouped(self.acknowledged_events));
+            add("sent again", grouped(self.repeated_events));
+            add("given up", grouped(self.unknown_events));
+            add("receipts", grouped(self.requests));
+        } else {
+            add("acknowledged", "no receipts here".to_owned());
+        }
+        add("retries", grouped(self.retries));
+        add("seconds", format!("{:.3}", self.seconds));
+        add("events/s", grouped(self.events_per_s as u64));
+        add("MB/s", format!("{:.1}", self.bytes as f64 / 1e6 / self.seconds.max(1e-9)));
+        facts
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count =
-            |f: &mut fmt::Formatter<'_>, name: &str, value: u64| writeln!(f, "  {name:<16}{:>15}", grouped(value));
-        count(f, "sent", self.sent_events)?;
-        count(f, "acknowledged", self.acknowledged_events)?;
-        count(f, "sent again", self.repeated_events)?;
-        count(f, "given up", self.unknown_events)?;
-        count(f, "receipts", self.requests)?;
-        count(f, "retries", self.retries)?;
-        writeln!(f, "  {:<16}{:>15}", "seconds", format!("{:.3}", self.seconds))?;
-        count(f, "events/s", self.events_per_s as u64)?;
-        writeln!(f, "  {:<16}{:>15}", "MB/s", format!("{:.1}", self.bytes as f64 / 1e6 / self.seconds.max(1e-9)))?;
-        let Quantiles { p50_us, p90_us, p99_us, p999_us, max_us, .. } = self.latency;
-        write!(
-            f,
-            "  latency         p50 {}  p90 {}  p99 {}  p99.9 {}  max {}",
-            ms(p50_us),
-            ms(p90_us),
-            ms(p99_us),
-            ms(p999_us),
-            ms(max_us)
-        )
+        for (name, value) in self.facts() {
+            writeln!(f, "  {name:<16}{value:>16}")?;
+        }
+        write!(f, "  latency        ")?;
+        if self.percentiles.is_empty() {
+            write!(f, " nothing was measured")?;
+        }
+        for (percentile, us) in self.percentiles.iter().filter(|(percentile, _)| TOLD.contains(percentile)) {
+            match *percentile {
+                100.0 => write!(f, " max {}", ms(*us))?,
+                percentile => write!(f, " p{percentile} {} ", ms(*us))?,
+            }
+        }
+        Ok(())
     }
 }
+
+/// Percentiles of the table.
+const TOLD: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
 /// `1234567` as `1,234,567`.
 pub fn grouped(value: u64) -> String {

@@ -25,6 +25,7 @@ use crate::fleet::{self, Emitted, Fleet};
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;
 use crate::pace::Schedule;
+use crate::report::Figures;
 
 use link::{Attempt, Link};
 
@@ -82,6 +83,21 @@ pub struct HttpOutcome {
     pub retries: u64,
     /// Bytes of bodies, repeats included.
     pub bytes: u64,
+}
+
+impl HttpOutcome {
+    /// For a summary.
+    pub fn figures(&self) -> Figures<'_> {
+        Figures {
+            ledger: &self.ledger,
+            receipts: true,
+            latencies: &self.latencies,
+            elapsed: self.elapsed,
+            requests: self.requests,
+            retries: self.retries,
+            bytes: self.bytes,
+        }
+    }
 }
 
 /// Runs `plan` until its events are acknowledged or `stop` says true; batches under way are finished first.
@@ -165,7 +181,7 @@ impl Sender {
         Self {
             progress,
             observer,
-            fleet: Fleet::new(plan.seed, range.clone()),
+            fleet: Fleet::of(plan.model.clone(), plan.seed, range.clone()),
             ledger: Ledger::new(range),
             latencies: Latencies::default(),
             schedule: Schedule::new(plan.pace, started, part, parts, plan.batch_events()),

@@ -232,6 +232,17 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Shows so many things that are none of a fleet's.
+    pub fn strangers(&mut self, count: u64) {
+        self.verdict.strangers += count;
+    }
+
+    /// What it takes, whatever is shown to it.
+    pub fn memory_bytes(&self) -> usize {
+        let bits = self.seen.0.len() + self.wanted.as_ref().map_or(0, |wanted| wanted.0.len());
+        bits * size_of::<u64>() + self.begins.len() * size_of::<u64>() + self.last.len() * size_of::<(u64, u32)>()
+    }
+
     /// Rows shown so far, corrupted ones and strangers too.
     pub fn rows(&self) -> u64 {
         self.verdict.rows + self.verdict.corrupted + self.verdict.strangers

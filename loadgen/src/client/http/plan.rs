@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 
+use crate::fleet::Model;
 use crate::pace::Pace;
 
 /// How events are put into a request.
@@ -64,6 +66,13 @@ impl FromStr for Target {
     }
 }
 
+impl Target {
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority, self.path)
@@ -77,6 +86,8 @@ pub struct HttpPlan {
     pub target: Target,
     /// How events are put into a request.
     pub format: Format,
+    /// What the devices are like.
+    pub model: Arc<Model>,
     /// Size of the fleet.
     pub devices: u32,
     /// Events to send; `u64::MAX` goes on until told to stop.
@@ -101,6 +112,7 @@ impl HttpPlan {
         Self {
             target,
             format: Format::Ndjson,
+            model: Model::telemetry(),
             devices,
             events: u64::MAX,
             connections: 16,
