@@ -10,6 +10,7 @@ mod end_to_end;
 mod extraction;
 mod layers;
 mod lifecycle;
+mod loadgen;
 mod python;
 mod replay;
 mod routing;

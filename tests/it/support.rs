@@ -13,29 +13,36 @@ pub const STEP_MAX: Duration = Duration::from_secs(60);
 
 /// The binary `anabranch`, as new as its sources, in the profile of this test.
 pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
+    &binaries().0
+}
+
+/// The binary `loadgen`, likewise.
+pub fn loadgen() -> &'static Path {
+    &binaries().1
+}
+
+/// Both in one build: each alone would have its dependencies compiled anew with other features.
+fn binaries() -> &'static (PathBuf, PathBuf) {
+    static BINARIES: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    BINARIES.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args([
-            "build",
-            "--quiet",
-            "-p",
-            "server",
-            "--bin",
-            "anabranch",
-            "--message-format",
-            "json-render-diagnostics",
-        ]);
+        build.args(["build", "--quiet", "-p", "server", "-p", "loadgen", "--bins"]);
+        build.args(["--message-format", "json-render-diagnostics"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
         let built = build.current_dir(crate::sources::root()).stderr(Stdio::inherit()).output().expect("cargo runs");
-        assert!(built.status.success(), "the binary does not build");
-        let path = String::from_utf8_lossy(&built.stdout).lines().rev().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        path.expect("cargo names the executable")
+        assert!(built.status.success(), "the binaries do not build");
+        let text = String::from_utf8_lossy(&built.stdout);
+        let executable = |name: &str| {
+            text.lines().find_map(|line| {
+                let message: serde_json::Value = serde_json::from_str(line).ok()?;
+                let path = PathBuf::from(message["executable"].as_str()?);
+                (path.file_stem()? == name).then_some(path)
+            })
+        };
+        let named = "cargo names the executable";
+        (executable("anabranch").expect(named), executable("loadgen").expect(named))
     })
 }
 
