@@ -14,6 +14,8 @@ mod http;
 mod log;
 mod machine;
 mod matching;
+mod parquet;
+mod peers;
 mod pipe;
 mod process;
 mod record;
@@ -68,6 +70,8 @@ struct Cli {
 enum Suite {
     /// NDJSON, a filter, Parquet: `anabranch pipe` and DuckDB, one thread each.
     Pipe,
+    /// A fleet's NDJSON to Parquet beside DuckDB, polars, pyarrow and chdb, and how fast DuckDB reads what was written.
+    Parquet,
     /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
     Http,
     /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
@@ -124,6 +128,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::Pipe | Suite::All) {
         rows.extend(pipe::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Parquet | Suite::All) {
+        rows.extend(parquet::run(&setting)?);
     }
     if matches!(cli.suite, Suite::Http | Suite::All) {
         rows.extend(http::run(&setting)?);

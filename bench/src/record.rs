@@ -35,7 +35,7 @@ pub fn today() -> String {
 
 fn write_into(folder: &Path, rows: &[Row], date: &str, commit: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let mut suites: Vec<&str> = rows.iter().map(|row| row.suite).collect();
+    let mut suites: Vec<&str> = rows.iter().map(|row| row.suite.as_str()).collect();
     suites.dedup();
     let mut written = Vec::new();
     for suite in suites {
