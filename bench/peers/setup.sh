@@ -41,10 +41,16 @@ install_program() {
         echo "$1: not found, and only root may install it: apt-get install $1" >&2
     else
         policy=/usr/sbin/policy-rc.d
-        [ -e "$policy" ] && policy='' || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; }
+        if [ -e "$policy" ]; then
+            policy=''
+        else
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
         said=$({ apt_install "$1" || { apt-get update -qq && apt_install "$1"; }; } 2>&1) ||
             echo "$1: $(printf '%s\n' "$said" | grep -v '^ *$' | tail -n 1)" >&2
-        [ -z "$policy" ] || rm -f "$policy"
+        [ -z "$policy" ] || { rm -f "$policy" && trap - EXIT; }
     fi
 }
 
