@@ -29,7 +29,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     let events: u64 = if setting.quick { 20_000 } else { 2_000_000 };
     let folder = tempfile::tempdir()?;
     let input = folder.path().join("telemetry.ndjson");
-    let bytes = generate(GeneratePlan { devices: DEVICES, events, seed: SEED }, &mut File::create(&input)?)?;
+    let bytes = generate(&GeneratePlan::new(DEVICES, events, SEED), &mut File::create(&input)?)?;
     let expected = Content::of_ndjson(&input)?;
     if expected.rows != events {
         return Err(format!("{} of {events} events were generated", expected.rows).into());
