@@ -20,3 +20,12 @@ pub fn on<T>(core: usize, work: impl FnOnce() -> T) -> io::Result<T> {
     sched_setaffinity(None, &before)?;
     Ok(result)
 }
+
+/// Lets the calling thread go to every core that the system allows, whatever its starter was kept on.
+pub fn roam() -> io::Result<()> {
+    let mut all = CpuSet::new();
+    for core in 0..CpuSet::MAX_CPU {
+        all.set(core);
+    }
+    Ok(sched_setaffinity(None, &all)?)
+}

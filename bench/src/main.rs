@@ -1,12 +1,14 @@
 //! The benchmarks: ours and what people would pick instead, on the same machine, in the same run, on one core each.
 //!
-//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE] [--record] [--curves]`. What always holds: ours and peer take turns on the same core
-//! with the same input and are compared by medians; what each of them wrote is counted, and a wrong count fails the run; a peer
-//! that is missing is named. `--quick` is small enough for every test run and shows that everything works, not how fast it is.
+//! `cargo run --release -p bench -- SUITE [--quick] [--json FILE] [--record]`; `docs` turns records into `docs/performance.md`. What always
+//! holds: ours and peer take turns on the same core with the same input and are compared by medians; what each of them wrote is
+//! counted, and a wrong count fails the run; a peer that is missing is named. `--quick` is small enough for every test run and shows
+//! that everything works, not how fast it is.
 
 mod binary;
 mod cores;
 mod curves;
+mod docs;
 mod events;
 mod extract;
 mod floor;
@@ -14,6 +16,8 @@ mod http;
 mod log;
 mod machine;
 mod matching;
+mod parquet;
+mod peers;
 mod pipe;
 mod process;
 mod record;
@@ -50,9 +54,9 @@ struct Cli {
     /// The commit that a record names, where git cannot be asked.
     #[arg(long, value_name = "HASH", requires = "record")]
     commit: Option<String>,
-    /// Draw the curves of `extract` and `match` into `docs/`.
-    #[arg(long, conflicts_with = "quick")]
-    curves: bool,
+    /// With `docs`: change nothing, and fail when page or charts are not what the records give.
+    #[arg(long)]
+    check: bool,
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
@@ -68,6 +72,8 @@ struct Cli {
 enum Suite {
     /// NDJSON, a filter, Parquet: `anabranch pipe` and DuckDB, one thread each.
     Pipe,
+    /// A fleet's NDJSON to Parquet beside DuckDB, polars, pyarrow and chdb, and how fast DuckDB reads what was written.
+    Parquet,
     /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
     Http,
     /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
@@ -78,6 +84,8 @@ enum Suite {
     Log,
     /// All of them.
     All,
+    /// Nothing: writes `docs/performance.md` and its charts from the newest records.
+    Docs,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
     #[value(hide = true)]
     FloorServer,
@@ -109,6 +117,12 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if cli.suite == Suite::RouteProbe {
         return matching::probe::serve(cli.probe_builder, cli.probe_routes);
     }
+    if cli.suite == Suite::Docs {
+        return write_docs(cli.check);
+    }
+    if cli.check {
+        return Err("--check belongs to `docs`".into());
+    }
     let anabranch = match &cli.anabranch {
         Some(path) => path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?,
         None if matches!(cli.suite, Suite::Extract | Suite::Match) => PathBuf::new(),
@@ -125,6 +139,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if matches!(cli.suite, Suite::Pipe | Suite::All) {
         rows.extend(pipe::run(&setting)?);
     }
+    if matches!(cli.suite, Suite::Parquet | Suite::All) {
+        rows.extend(parquet::run(&setting)?);
+    }
     if matches!(cli.suite, Suite::Http | Suite::All) {
         rows.extend(http::run(&setting)?);
     }
@@ -136,15 +153,22 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         std::fs::write(path, serde_json::to_string_pretty(&rows)?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
-    let mut written = Vec::new();
     if cli.record {
-        written.extend(record::write(&rows, cli.commit.as_deref())?);
+        tell(&record::write(&rows, cli.commit.as_deref())?);
     }
-    if cli.curves {
-        written.extend(curves::draw(&rows)?);
+    Ok(())
+}
+
+fn write_docs(check: bool) -> Result<(), Box<dyn Error>> {
+    match check {
+        true => docs::check()?,
+        false => tell(&docs::write()?),
     }
+    Ok(())
+}
+
+fn tell(written: &[PathBuf]) {
     for path in written {
         println!("wrote {}", path.display());
     }
-    Ok(())
 }

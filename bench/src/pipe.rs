@@ -3,13 +3,14 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use loadgen::fleet::{Emitted, Filter, Fleet, Model};
 use loadgen::generate::{GeneratePlan, generate};
 use serde::Deserialize;
 
+use crate::peers::Peers;
 use crate::process;
 use crate::row::{Peer, Row};
 use crate::{Setting, cores};
@@ -108,32 +109,24 @@ fn check(rows: u64, expected: u64, who: &str, case: &Case) -> Result<(), Box<dyn
 
 /// DuckDB in its Python environment.
 struct Duckdb {
-    python: PathBuf,
+    peers: Peers,
     version: String,
 }
 
 impl Duckdb {
-    const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
-
     fn find() -> Result<Self, String> {
-        let setup = Command::new("sh")
-            .arg(format!("{}/setup.sh", Self::SCRIPTS))
-            .output()
-            .map_err(|error| error.to_string())?;
-        if !setup.status.success() {
-            let said = String::from_utf8_lossy(&setup.stderr);
-            return Err(said.lines().last().unwrap_or("bench/peers/setup.sh failed").trim().to_owned());
+        let peers = Peers::set_up(&["duckdb"])?;
+        if let Some(why) = peers.why_missing("duckdb") {
+            return Err(why.to_owned());
         }
-        let python = PathBuf::from(String::from_utf8_lossy(&setup.stdout).trim()).join("bin/python");
-        let version = process::run(Command::new(&python).args(["-c", "import duckdb; print(duckdb.__version__)"]))
+        let version = process::run(peers.python().args(["-c", "import duckdb; print(duckdb.__version__)"]))
             .map_err(|error| error.to_string())?;
-        Ok(Self { python, version: version.stdout.trim().to_owned() })
+        Ok(Self { peers, version: version.stdout.trim().to_owned() })
     }
 
     fn script(&self, arguments: &[&std::ffi::OsStr]) -> Result<PeerRun, Box<dyn Error>> {
-        let mut command = Command::new(&self.python);
-        command.arg(format!("{}/duckdb_pipe.py", Self::SCRIPTS)).args(arguments);
-        Ok(serde_json::from_str(&process::run(&mut command)?.stdout)?)
+        let ran = process::run(self.peers.script("duckdb_pipe.py").args(arguments))?;
+        Ok(serde_json::from_str(&ran.stdout)?)
     }
 
     fn pipe(&self, case: &Case, input: &Path, out: &Path) -> Result<PeerRun, Box<dyn Error>> {

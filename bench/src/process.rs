@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use crate::cores;
+
 /// A child that has ended.
 pub struct Ran {
     /// From start to end.
@@ -20,6 +22,40 @@ pub struct Ran {
 
 /// Runs a command to its end; a bad exit status is an error with what it said.
 pub fn run(command: &mut Command) -> Result<Ran, Box<dyn Error>> {
+    run_beside(command, |_| ())
+}
+
+/// The same, and the most memory it had resident, in bytes. What it took in its last milliseconds may be missing.
+pub fn run_with_memory(command: &mut Command) -> Result<(Ran, u64), Box<dyn Error>> {
+    let (give, take) = std::sync::mpsc::channel();
+    let ran = run_beside(command, |pid| {
+        std::thread::spawn(move || {
+            // Beside the core that is measured, if there is another; where this is refused, the few reads disturb a little.
+            let _ = cores::roam();
+            let mut most = 0;
+            // A process that has ended has no such line any more, reaped or not.
+            while let Some(bytes) = resident_max(pid) {
+                most = bytes;
+                std::thread::sleep(MEMORY_INTERVAL);
+            }
+            // The receiver is gone when the run failed; nobody wants to know then.
+            let _ = give.send(most);
+        });
+    })?;
+    Ok((ran, take.recv()?))
+}
+
+/// How often the memory of a child is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(3);
+
+/// The most that a running process had resident so far.
+fn resident_max(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+fn run_beside(command: &mut Command, started: impl FnOnce(u32)) -> Result<Ran, Box<dyn Error>> {
     let name = command.get_program().to_string_lossy().into_owned();
     let began = Instant::now();
     let mut child = command
@@ -28,6 +64,7 @@ pub fn run(command: &mut Command) -> Result<Ran, Box<dyn Error>> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start {name}: {error}"))?;
+    started(child.id());
     let mut errors = child.stderr.take().ok_or("a piped child has a standard error")?;
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
@@ -155,6 +192,15 @@ mod tests {
     fn a_child_that_fails_is_quoted() {
         let error = run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).err().unwrap().to_string();
         assert!(error.contains("why") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_childs_memory_is_its_own() {
+        // The child keeps 40 MB until its input ends, which is at once; this process has less.
+        let hungry = "x=$(head -c 40000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ${#x}";
+        let (ran, bytes) = run_with_memory(Command::new("sh").args(["-c", hungry])).unwrap();
+        assert_eq!(ran.stdout, "40000000\n");
+        assert!((40_000_000..400_000_000).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -1,26 +1,58 @@
 //! What was measured, kept in `bench/records`: one file per day and suite, with all that a later run needs to be compared with it.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine;
 use crate::row::Row;
 
 /// Where records are kept.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/records");
+pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/records");
 
-#[derive(Serialize)]
-struct Record<'a> {
-    suite: &'a str,
-    date: &'a str,
-    commit: &'a str,
-    machine: String,
-    instructions: String,
-    compiled_for: &'static str,
-    rows: Vec<&'a Row>,
+/// What one run of a suite gave, and where.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The suite.
+    pub suite: String,
+    /// The day in UTC.
+    pub date: String,
+    /// What was measured.
+    pub commit: String,
+    /// Processor and cores.
+    pub machine: String,
+    /// Vector instructions: of the processor, and those compiled for.
+    pub instructions: String,
+    /// The latter alone.
+    pub compiled_for: String,
+    /// The results.
+    pub rows: Vec<Row>,
+}
+
+/// The newest record of every suite in `folder`. A file that is no record is an error; the others' names do not matter.
+pub fn newest(folder: &Path) -> Result<BTreeMap<String, Record>, Box<dyn Error>> {
+    let mut newest = BTreeMap::<String, Record>::new();
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let wrong = |error: &dyn Error| format!("{} is not a record: {error}", path.display());
+        let text = std::fs::read(&path).map_err(|error| wrong(&error))?;
+        let record: Record = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+        let name = format!("{}-{}.json", record.date, record.suite);
+        if path.file_name().is_none_or(|found| found != name.as_str()) {
+            return Err(format!("{} says that it is {name}: name it so", path.display()).into());
+        }
+        if newest.get(&record.suite).is_none_or(|kept| kept.date < record.date) {
+            newest.insert(record.suite.clone(), record);
+        }
+    }
+    Ok(newest)
 }
 
 /// Writes one file per suite of `rows`; says where. A file of the same day and suite is replaced.
@@ -28,25 +60,24 @@ pub fn write(rows: &[Row], commit: Option<&str>) -> Result<Vec<PathBuf>, Box<dyn
     write_into(Path::new(FOLDER), rows, &today(), &commit.map_or_else(head, str::to_owned))
 }
 
-/// The day in UTC.
-pub fn today() -> String {
+fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
 fn write_into(folder: &Path, rows: &[Row], date: &str, commit: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let mut suites: Vec<&str> = rows.iter().map(|row| row.suite).collect();
+    let mut suites: Vec<&str> = rows.iter().map(|row| row.suite.as_str()).collect();
     suites.dedup();
     let mut written = Vec::new();
     for suite in suites {
         let record = Record {
-            suite,
-            date,
-            commit,
+            suite: suite.to_owned(),
+            date: date.to_owned(),
+            commit: commit.to_owned(),
             machine: machine::machine(),
             instructions: machine::instructions(),
-            compiled_for: machine::compiled_for(),
-            rows: rows.iter().filter(|row| row.suite == suite).collect(),
+            compiled_for: machine::compiled_for().to_owned(),
+            rows: rows.iter().filter(|row| row.suite == suite).cloned().collect(),
         };
         let path = folder.join(format!("{date}-{suite}.json"));
         let text = serde_json::to_string_pretty(&record)? + "\n";
@@ -88,6 +119,26 @@ mod tests {
         let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&written[0]).unwrap()).unwrap();
         assert_eq!((read["commit"].as_str(), read["rows"].as_array().map(Vec::len)), (Some("abc"), Some(2)));
         assert!(read["instructions"].as_str().is_some_and(|text| text.contains("compiled for")));
+    }
+
+    #[test]
+    fn the_newest_of_each_suite_is_found_again() {
+        let nobody = || Peer { name: String::new(), version: String::new(), values: Vec::new(), cpu_ns: Vec::new() };
+        let row = |suite, ours: f64| Row::new(suite, "case", "metric", &[ours], &[], nobody(), false);
+        let folder = tempfile::tempdir().unwrap();
+        for (date, ours) in [("2026-11-30", 2.0), ("2026-12-01", 3.0), ("2026-11-21", 1.0)] {
+            write_into(folder.path(), &[row("extract", ours)], date, "abc").unwrap();
+        }
+        write_into(folder.path(), &[row("log", 9.0)], "2026-11-01", "abc").unwrap();
+        let found = newest(folder.path()).unwrap();
+        let ours: Vec<_> = found.iter().map(|(suite, record)| (suite.as_str(), record.rows[0].ours)).collect();
+        assert_eq!(ours, [("extract", 3.0), ("log", 9.0)]);
+        std::fs::write(folder.path().join("2027-01-01-log.json"), "{}").unwrap();
+        let error = newest(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("2027-01-01-log.json is not a record"), "{error}");
+        std::fs::rename(folder.path().join("2026-11-01-log.json"), folder.path().join("2027-01-01-log.json")).unwrap();
+        let error = newest(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("says that it is 2026-11-01-log.json"), "{error}");
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! One result, and all of them as a table or as JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine;
 
 /// One comparison.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// Suite.
-    pub suite: &'static str,
+    pub suite: String,
     /// Case of the suite.
     pub case: String,
     /// What was measured.
-    pub metric: &'static str,
-    /// Its unit; more is better, but for bytes, time and shares.
-    pub unit: &'static str,
+    pub metric: String,
+    /// Its unit; [`less_is_better`] says which way is ahead.
+    pub unit: String,
     /// Number of routes or shapes, where the case is a point of a curve.
     pub size: Option<u64>,
     /// Which of ours: the kernel, where it was not left to the engine to choose.
@@ -54,7 +54,7 @@ pub struct Row {
     /// Measured with small inputs, to see that it works.
     pub quick: bool,
     /// Vector instructions of the machine.
-    pub isa: &'static str,
+    pub isa: String,
     /// The machine.
     pub machine: String,
 }
@@ -86,10 +86,10 @@ impl Row {
         let (ours_range, peer_range) = (range(ours), measured.then(|| range(&peer.values)));
         let peer_median = measured.then(|| median(&peer.values));
         Self {
-            suite,
+            suite: suite.to_owned(),
             case: case.to_owned(),
-            metric,
-            unit: "events/s",
+            metric: metric.to_owned(),
+            unit: "events/s".to_owned(),
             size: None,
             ours_name: String::new(),
             ours: median(ours),
@@ -109,7 +109,7 @@ impl Row {
             shape_hit_rate: None,
             note: String::new(),
             quick,
-            isa: machine::isa(),
+            isa: machine::isa().to_owned(),
             machine: machine::machine(),
         }
     }
@@ -122,14 +122,20 @@ impl Row {
         self
     }
 
-    /// In another unit than events per second; of bytes, time and shares, less is better.
+    /// In another unit than events per second; the ratio stays above 1 where ours is ahead.
     pub fn unit(mut self, unit: &'static str) -> Self {
-        self.unit = unit;
-        if unit.starts_with("bytes") || matches!(unit, "µs" | "%") {
-            self.ratio = self.peer.map(|peer| peer / self.ours);
-        }
+        self.unit = unit.to_owned();
+        self.ratio = match less_is_better(unit) {
+            true => self.peer.map(|peer| peer / self.ours),
+            false => self.peer.map(|peer| self.ours / peer),
+        };
         self
     }
+}
+
+/// Which way is ahead: of rates more, of everything else that is measured (time, size, memory, shares of a core) less.
+pub fn less_is_better(unit: &str) -> bool {
+    !unit.ends_with("/s")
 }
 
 /// The middle one; 0 of nothing.
@@ -143,7 +149,11 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// Slowest and fastest; zeros of nothing.
 fn range(values: &[f64]) -> (f64, f64) {
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
     values.iter().fold((f64::INFINITY, 0.0), |(low, high), &value| (value.min(low), value.max(high)))
 }
 
@@ -172,7 +182,7 @@ pub fn table(rows: &[Row]) -> String {
             Some(ratio) if row.tie => format!("{ratio:.2} (tie)"),
             Some(ratio) => format!("{ratio:.2}"),
         };
-        let wall = match row.unit {
+        let wall = match row.unit.as_str() {
             "events/s" => both(Some(1e9 / row.ours), row.peer.map(|peer| 1e9 / peer), 0),
             unit => unit.to_owned(),
         };
@@ -185,7 +195,7 @@ pub fn table(rows: &[Row]) -> String {
                 format!(" [{}]", notes.len())
             }
         };
-        let name = [row.ours_name.as_str(), row.metric].join(" ");
+        let name = [row.ours_name.as_str(), row.metric.as_str()].join(" ");
         lines.push([
             format!("{} {}", row.suite, row.case),
             name.trim().to_owned(),
@@ -230,8 +240,14 @@ fn both(ours: Option<f64>, peer: Option<f64>, decimals: usize) -> String {
     }
 }
 
+/// With thousands apart; small ones with as many decimals as say something.
 fn amount(value: f64) -> String {
-    loadgen::report::grouped(value.round() as u64)
+    match value {
+        ..1.0 => format!("{value:.3}"),
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => loadgen::report::grouped(value.round() as u64),
+    }
 }
 
 #[cfg(test)]
@@ -253,6 +269,38 @@ mod tests {
         let ahead = row(&[300.0, 200.0, 210.0], &[100.0, 90.0, 110.0]);
         assert_eq!((ahead.ratio, ahead.tie), (Some(2.1), false));
         assert!(row(&[100.0, 120.0], &[110.0, 90.0]).tie);
+    }
+
+    #[test]
+    fn above_one_is_ahead_in_every_unit() {
+        for unit in ["events/s", "routes/s", "updates/s", "B/s", "bytes/s"] {
+            let row = row(&[300.0], &[100.0]).unit(unit);
+            assert_eq!((row.ratio, less_is_better(unit)), (Some(3.0), false), "{unit}");
+        }
+        for unit in ["ns", "µs", "ms", "s", "%", "bytes", "bytes/route", "bytes/event", "MiB", "ns/event"] {
+            let row = row(&[100.0], &[300.0]).unit(unit);
+            assert_eq!((row.ratio, less_is_better(unit)), (Some(3.0), true), "{unit}");
+        }
+        let there_and_back = row(&[100.0], &[300.0]).unit("ms").unit("events/s");
+        assert_eq!(there_and_back.ratio, Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn a_row_is_read_as_it_was_written() {
+        let written = row(&[300.0, 200.0, 210.0], &[100.0]).unit("ms");
+        let text = serde_json::to_string(&written).unwrap();
+        let read: Row = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        for field in
+            ["suite", "case", "metric", "unit", "ours", "peer", "peer_name", "peer_version", "ratio", "isa", "machine"]
+        {
+            assert!(text.contains(&format!("\"{field}\":")), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn amounts_keep_the_digits_that_say_something() {
+        assert_eq!([0.18, 5.5, 23.45, 1_234.5].map(amount), ["0.180", "5.50", "23.4", "1,235"].map(str::to_owned));
     }
 
     #[test]

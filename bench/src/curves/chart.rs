@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// One line.
 pub(super) struct Series {
     /// Its name; the first series of a chart is ours.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// (x, y), by x.
     pub(super) points: Vec<(f64, f64)>,
 }
@@ -16,6 +16,8 @@ pub(super) struct Chart {
     pub(super) title: &'static str,
     pub(super) x_label: &'static str,
     pub(super) y_label: &'static str,
+    /// What stands behind the last value of a line, with its space.
+    pub(super) unit: &'static str,
     /// What it was measured on, and when.
     pub(super) source: String,
     pub(super) series: Vec<Series>,
@@ -48,7 +50,7 @@ impl Chart {
             line(&mut out, "grid", (LEFT, at), (RIGHT, at));
             text(&mut out, "tick", (LEFT - 8.0, at + 4.0), "end", &number(tick));
         }
-        for tick in x.ticks() {
+        for tick in self.x_ticks(&x) {
             let at = x.at(tick);
             line(&mut out, "axis", (at, BOTTOM), (at, BOTTOM + 5.0));
             text(&mut out, "tick", (at, BOTTOM + 20.0), "middle", &number(tick));
@@ -69,7 +71,7 @@ impl Chart {
         for (index, at) in self.name_places(&x, &y) {
             let series = &self.series[index];
             let last = series.points.last().map_or(0.0, |point| point.1);
-            let name = format!("{}: {} ns", series.name, number(last.round()));
+            let name = format!("{}: {}{}", series.name, number(last.round()), self.unit);
             text(&mut out, &format!("name n{index}"), at, "start", &name);
         }
         out.push_str("</svg>\n");
@@ -114,6 +116,18 @@ impl Chart {
     fn x_axis(&self) -> Axis {
         let (low, high) = self.range(|point| point.0);
         Axis { low: low.max(1.0), high: high.max(low * 2.0), logarithmic: true, from: LEFT + 14.0, to: RIGHT - 14.0 }
+    }
+
+    /// The decades; where all was measured at powers of two, these.
+    fn x_ticks(&self, x: &Axis) -> Vec<f64> {
+        let mut measured: Vec<f64> =
+            self.series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).collect();
+        measured.sort_by(f64::total_cmp);
+        measured.dedup();
+        match measured.iter().all(|x| x.log2().fract() == 0.0) {
+            true => measured,
+            false => x.ticks(),
+        }
     }
 
     fn y_axis(&self) -> Axis {
@@ -205,6 +219,7 @@ fn escaped(text: &str) -> String {
 fn number(value: f64) -> String {
     match value {
         1e6.. if value % 1e6 == 0.0 => format!("{} M", value / 1e6),
+        1e6.. => format!("{:.1} M", value / 1e6),
         1e3.. => loadgen::report::grouped(value as u64),
         _ => format!("{value}"),
     }
