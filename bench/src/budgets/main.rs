@@ -1,0 +1,2 @@
+//! placeholder for now
+fn main() {}
