@@ -22,5 +22,5 @@ fi
 counts="$CARGO_TARGET_DIR/instructions.ndjson"
 mkdir -p "$CARGO_TARGET_DIR"
 GUNGRAUN_RUNNER="$runner" cargo bench --quiet --locked -p bench --bench instructions -- \
-    --output-format=json --parallel=auto --nosummary >"$counts"
+    --output-format=json --parallel=auto --nosummary --callgrind-args=--cache-sim=no >"$counts"
 exec cargo run --quiet --release --locked -p bench --bin budgets -- "$counts" "$@"

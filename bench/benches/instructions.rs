@@ -4,14 +4,17 @@
 //! What always holds: only the run of a case is counted, not what prepares it, warms it up or drops it. The kernel is the one for AVX2,
 //! which is the fastest that valgrind knows; the allocator is glibc's, which depends on nothing but the calls.
 
-#![allow(missing_docs, reason = "the macros that make the harness write public functions, and nobody can depend on a benchmark")]
+#![allow(
+    missing_docs,
+    reason = "the macros that make the harness write public functions, and nobody can depend on a benchmark"
+)]
 
 mod cases;
 
 use std::hint::black_box;
 
 use cases::{
-    CatchUp, Case, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
+    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
 };
 use engine::parse::Kernel;
 use gungraun::prelude::*;

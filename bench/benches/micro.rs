@@ -6,14 +6,17 @@
 //! What keeps a slow-down out is `bench/instructions.sh`: it counts the instructions of the same cases in valgrind, which no noise
 //! touches, and holds them against `bench/budgets.toml`; `.ci/run` does so too.
 
-#![allow(missing_docs, reason = "the macros that make the harness write public functions, and nobody can depend on a benchmark")]
+#![allow(
+    missing_docs,
+    reason = "the macros that make the harness write public functions, and nobody can depend on a benchmark"
+)]
 
 mod cases;
 
 use std::time::{Duration, Instant};
 
 use cases::{
-    CatchUp, Case, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
+    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -58,7 +61,7 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_millis(2000))
+        .measurement_time(Duration::from_millis(1500))
         .sample_size(50)
         .without_plots();
     targets = all

@@ -50,7 +50,10 @@ impl Case for Routed {
                 self.matcher.endpoints().iter().map(|endpoint| self.matcher.matched(*endpoint)).sum::<usize>();
         }
         assert_eq!(*self.deliveries.get_or_insert(deliveries), deliveries, "the same events match otherwise");
-        assert!(deliveries > EVENTS / 3 && deliveries < EVENTS, "{deliveries} of {EVENTS} events match: about half should");
+        assert!(
+            deliveries > EVENTS / 3 && deliveries < EVENTS,
+            "{deliveries} of {EVENTS} events match: about half should"
+        );
         rows
     }
 }
