@@ -1,0 +1,26 @@
+#!/bin/sh
+# Counts the instructions of the hot path's functions in valgrind and holds them against bench/budgets.toml.
+#   bench/instructions.sh            shows the table; fails when a function is off by more than 3 %, up or down
+#   bench/instructions.sh --write    writes new budgets, after the table
+# The runner of the counting comes from crates.io, once, into a cache outside the clone (ANABRANCH_CACHE). Without valgrind it
+# says so loudly and ends with 0: nothing was counted.
+set -eu
+cd "$(dirname "$0")/.."
+cache="${ANABRANCH_CACHE:-$HOME/.cache/anabranch}"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+
+if ! command -v valgrind >/dev/null 2>&1; then
+    echo '!!! valgrind is missing: instructions are NOT counted, budgets are NOT enforced (Debian: apt-get install valgrind)' >&2
+    exit 0
+fi
+# Runner and library have to be of one version; the lock file has it.
+version=$(sed -n '/^name = "gungraun"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
+runner="$cache/tools/gungraun-$version/bin/gungraun-runner"
+if [ ! -x "$runner" ]; then
+    cargo install --quiet gungraun-runner --version "=$version" --locked --root "$cache/tools/gungraun-$version" >&2
+fi
+counts="$CARGO_TARGET_DIR/instructions.ndjson"
+mkdir -p "$CARGO_TARGET_DIR"
+GUNGRAUN_RUNNER="$runner" cargo bench --quiet --locked -p bench --bench instructions -- \
+    --output-format=json --parallel=auto --nosummary --callgrind-args=--cache-sim=no >"$counts"
+exec cargo run --quiet --release --locked -p bench --bin budgets -- "$counts" "$@"
