@@ -12,9 +12,14 @@ pub fn allowed() -> io::Result<Vec<usize>> {
 
 /// Keeps the calling thread, and what it starts, on `core` while `work` runs; then gives it back the cores it had.
 pub fn on<T>(core: usize, work: impl FnOnce() -> T) -> io::Result<T> {
+    on_all(&[core], work)
+}
+
+/// As [`on`], on any of `cores`.
+pub fn on_all<T>(cores: &[usize], work: impl FnOnce() -> T) -> io::Result<T> {
     let before = sched_getaffinity(None)?;
     let mut only = CpuSet::new();
-    only.set(core);
+    cores.iter().for_each(|&core| only.set(core));
     sched_setaffinity(None, &only)?;
     let result = work();
     sched_setaffinity(None, &before)?;

@@ -9,6 +9,7 @@ mod binary;
 mod cores;
 mod curves;
 mod docs;
+mod e2e;
 mod events;
 mod extract;
 mod floor;
@@ -23,6 +24,7 @@ mod process;
 mod record;
 mod rounds;
 mod row;
+mod scaling;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -60,6 +62,9 @@ struct Cli {
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
+    /// Folder for what the nodes of `e2e` and `scaling` write: /dev/shm takes the disk out of the figures.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
     /// What `route-probe` builds.
     #[arg(long, hide = true, default_value = "ours")]
     probe_builder: matching::probe::Builder,
@@ -76,19 +81,26 @@ enum Suite {
     Parquet,
     /// Bulk NDJSON over HTTP with `synced` receipts: events per second of a busy core.
     Http,
+    /// The node under load that does not wait: knee, latency from ingest to ack and to push, processor time, memory.
+    E2e,
+    /// Matching and the whole node by number of shards, as far as the machine has cores.
+    Scaling,
     /// Six typed fields out of JSON events, beside simd-json, sonic-rs, serde_json and a bare copy.
     Extract,
     /// From the bytes of a batch to which rows go where, by number of routes, beside quamina.
     Match,
     /// The log beside what the device does alone, replay, cursors, and a thousand endpoints of which ten misbehave.
     Log,
-    /// All of them.
+    /// All of them but `scaling`, which wants a machine with many cores.
     All,
     /// Nothing: writes `docs/performance.md` and its charts from the newest records.
     Docs,
     /// The floor of `http`: a server that reads and forgets. Started by that suite.
     #[value(hide = true)]
     FloorServer,
+    /// The stand-in of `e2e`. Started by that suite.
+    #[value(hide = true)]
+    StandInServer,
     /// Builds one table in a process of its own. Started by `match`.
     #[value(hide = true)]
     RouteProbe,
@@ -98,6 +110,8 @@ enum Suite {
 struct Setting {
     quick: bool,
     anabranch: PathBuf,
+    /// Folder for what nodes under load write; the system's temporary one if there is none.
+    data: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -114,6 +128,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if cli.suite == Suite::FloorServer {
         return floor::serve();
     }
+    if cli.suite == Suite::StandInServer {
+        return e2e::stand_in::serve();
+    }
     if cli.suite == Suite::RouteProbe {
         return matching::probe::serve(cli.probe_builder, cli.probe_routes);
     }
@@ -128,7 +145,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         None if matches!(cli.suite, Suite::Extract | Suite::Match) => PathBuf::new(),
         None => binary::build()?,
     };
-    let setting = Setting { quick: cli.quick, anabranch };
+    let setting = Setting { quick: cli.quick, anabranch, data: cli.data.clone() };
     let mut rows: Vec<Row> = Vec::new();
     if matches!(cli.suite, Suite::Extract | Suite::All) {
         rows.extend(extract::run(&setting)?);
@@ -147,6 +164,12 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::Log | Suite::All) {
         rows.extend(log::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::E2e | Suite::All) {
+        rows.extend(e2e::run(&setting)?);
+    }
+    if cli.suite == Suite::Scaling {
+        rows.extend(scaling::run(&setting)?);
     }
     println!("{}", row::table(&rows));
     if let Some(path) = &cli.json {

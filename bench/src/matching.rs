@@ -13,6 +13,7 @@ mod routes;
 mod tests;
 
 use std::error::Error;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::events::{Amount, Events, Workload, generate};
@@ -106,6 +107,40 @@ fn expected(kind: PerDevice, routes: u32, events: &Events) -> Vec<u64> {
     let of_batch =
         |rows: usize| facts.by_ref().take(rows).filter(|fact| routes > 0 && kind.takes(**fact)).count() as u64;
     events.batches.iter().map(|batch| batch.rows().len()).map(of_batch).collect()
+}
+
+/// Events per second of `cores` that match side by side, each with its own table of 100,000 routes and its own stream.
+pub fn side_by_side(cores: &[usize], setting: &Setting) -> Result<f64, Box<dyn Error>> {
+    let (count, time) =
+        if setting.quick { (1_000, Duration::from_millis(100)) } else { (100_000, Duration::from_secs(2)) };
+    let ready = Barrier::new(cores.len());
+    let one = |core: usize| {
+        cores::on(core, || -> Result<f64, String> {
+            let events = generate(Workload::Telemetry, count, amount(setting)).map_err(|error| error.to_string());
+            let built = Ours::build(&PerDevice::EqualityAndRange.routes(count)).map_err(|error| error.to_string());
+            // Whoever failed must not keep the others waiting.
+            ready.wait();
+            let (events, mut ours) = (events?, built?);
+            let (began, mut done, mut sum) = (Instant::now(), 0u64, Checksum::default());
+            while began.elapsed() < time {
+                for batch in &events.batches {
+                    ours.run(batch, &mut sum);
+                    done += batch.rows().len() as u64;
+                }
+            }
+            if sum.valid != done {
+                return Err(format!("{} of {done} events were taken for JSON", sum.valid));
+            }
+            Ok(done as f64 / began.elapsed().as_secs_f64())
+        })
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = cores.iter().map(|&core| scope.spawn(move || one(core))).collect();
+        threads.into_iter().try_fold(0.0, |total, thread| {
+            let per_s = thread.join().map_err(|_| "a thread ended early")?.map_err(|error| error.to_string())?;
+            Ok(total + per_s?)
+        })
+    })
 }
 
 /// The mixed set of routes.

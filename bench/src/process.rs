@@ -55,6 +55,13 @@ fn resident_max(pid: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
+/// What a running process has resident, in MiB.
+pub fn resident_mib(pid: u32) -> Result<f64, Box<dyn Error>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("a process has VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
+}
+
 fn run_beside(command: &mut Command, started: impl FnOnce(u32)) -> Result<Ran, Box<dyn Error>> {
     let name = command.get_program().to_string_lossy().into_owned();
     let began = Instant::now();

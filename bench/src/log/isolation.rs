@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::process::{Server, busy_ns};
+use crate::process::{Server, busy_ns, resident_mib};
 use crate::row::{Peer, Row};
 use crate::{Setting, cores};
 
@@ -81,16 +81,11 @@ pub fn run(setting: &Setting, folder: &Path) -> Result<Vec<Row>, Box<dyn Error>>
         Ok(())
     })??;
     let [with_bad, all_well] = contestants;
-    let memory = |server: &Server| -> Result<u64, Box<dyn Error>> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("a process has VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? / 1024)
-    };
     let note = format!(
-        "{} well endpoints beside {bad} that hang, fail, drip or hang up; resident memory {} MiB, {} MiB with all well",
+        "{} well endpoints beside {bad} that hang, fail, drip or hang up; resident memory {:.0} MiB, {:.0} MiB with all well",
         endpoints - bad,
-        memory(&with_bad.server)?,
-        memory(&all_well.server)?
+        resident_mib(with_bad.server.pid())?,
+        resident_mib(all_well.server.pid())?
     );
     let peer = |values: &[f64], cpu: &[f64]| Peer {
         name: "all endpoints well".into(),

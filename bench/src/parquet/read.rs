@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn less_time_is_ahead() {
-        let setting = Setting { quick: true, anabranch: std::path::PathBuf::new() };
+        let setting = Setting { quick: true, anabranch: std::path::PathBuf::new(), data: None };
         let row = row(&QUERIES[0], &told(7).results[0], "2.0.0", &input(7), &setting);
         assert_eq!((row.ours, row.peer, row.ratio, row.tie), (2.5, Some(1.0), Some(0.4), false));
         assert_eq!((row.cpu_ns_per_event, row.peer_cpu_ns_per_event), (2_000.0, Some(1_000.0)));

@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn who_is_missing_has_its_rows_and_its_reason() {
-        let setting = Setting { quick: true, anabranch: PathBuf::new() };
+        let setting = Setting { quick: true, anabranch: PathBuf::new(), data: None };
         let input = Input { path: PathBuf::new(), events: 10, bytes: 2_400, expected: Content::default() };
         let ours = Contestant {
             name: "anabranch",

@@ -214,7 +214,7 @@ impl Sender {
                 None => Instant::now(),
             };
             let count = (self.quota - sent).min(self.plan.batch_events() as u64) as usize;
-            self.fill(count, &mut body);
+            self.fill(count, intended, &mut body);
             sent += count as u64;
             let bytes = Bytes::from(body);
             if self.deliver(&bytes, &mut stop, &mut halt).await? {
@@ -239,10 +239,11 @@ impl Sender {
         Ok(Part { ledger: self.ledger, latencies: self.latencies, requests: self.requests })
     }
 
-    fn fill(&mut self, count: usize, body: &mut Vec<u8>) {
+    fn fill(&mut self, count: usize, intended: Instant, body: &mut Vec<u8>) {
         body.clear();
         self.batch.clear();
-        let ts_us = now_us();
+        // The time at which they should have gone out, so that what a far end sees of their age is as honest as the latency here.
+        let ts_us = now_us().saturating_sub(intended.elapsed().as_micros() as u64);
         for n in 0..count {
             let emitted = match self.plan.format {
                 Format::Ndjson => self.fleet.write_event(ts_us, body),
