@@ -23,12 +23,14 @@ case "$(uname -m) $(grep -m 1 -ow avx2 /proc/cpuinfo)" in
 esac
 # Runner and library have to be of one version; the lock file has it.
 version=$(sed -n '/^name = "gungraun"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
-runner="$cache/tools/gungraun-$version/bin/gungraun-runner"
-if [ ! -x "$runner" ]; then
-    cargo install --quiet gungraun-runner --version "=$version" --locked --root "$cache/tools/gungraun-$version" >&2
+runner="$cache/tools/gungraun-$version"
+if [ ! -x "$runner/bin/gungraun-runner" ]; then
+    cargo install --quiet gungraun-runner --version "=$version" --locked --root "$runner" >&2
 fi
+# Found by its path: GUNGRAUN_RUNNER would be compiled in, and everything built anew when it comes and goes.
+export PATH="$runner/bin:$PATH"
 counts="$CARGO_TARGET_DIR/instructions.ndjson"
 mkdir -p "$CARGO_TARGET_DIR"
-GUNGRAUN_RUNNER="$runner" cargo bench --quiet --locked -p bench --bench instructions -- \
+cargo bench --quiet --locked -p bench --bench instructions -- \
     --output-format=json --parallel=auto --nosummary --callgrind-args=--cache-sim=no >"$counts"
 exec cargo run --quiet --release --locked -p bench --bin budgets -- "$counts" "$@"
