@@ -83,6 +83,12 @@ pub fn decode(
     packet_bytes_max: usize,
 ) -> Result<Option<(Packet<'_>, usize)>, CodecError> {
     let Some((&first, after)) = bytes.split_first() else { return Ok(None) };
+    // What is not MQTT at all might be waited for in vain.
+    match first {
+        0x20 | 0x30..=0x40 | 0x50 | 0x62 | 0x70 | 0x90 | 0xD0 => {}
+        0xE0 if version == Version::V5 => {}
+        _ => return Err(CodecError::Unexpected(first)),
+    }
     let (mut remaining, mut used) = (0usize, 0);
     loop {
         let Some(&byte) = after.get(used) else { return Ok(None) };
@@ -103,6 +109,7 @@ pub fn decode(
     Ok(Some((packet(version, first, body)?, total)))
 }
 
+/// `first` is one of those that [`decode`] lets pass.
 fn packet(version: Version, first: u8, body: &[u8]) -> Result<Packet<'_>, CodecError> {
     let read = match first {
         0x20 => (connack(version, body), "CONNACK"),
@@ -113,8 +120,7 @@ fn packet(version: Version, first: u8, body: &[u8]) -> Result<Packet<'_>, CodecE
         0x70 => (receipt(version, ReceiptKind::PubComp, body), "PUBCOMP"),
         0x90 => (suback(version, body), "SUBACK"),
         0xD0 => (body.is_empty().then_some(Packet::PingResp), "PINGRESP"),
-        0xE0 if version == Version::V5 => (disconnect(body), "DISCONNECT"),
-        _ => return Err(CodecError::Unexpected(first)),
+        _ => (disconnect(body), "DISCONNECT"),
     };
     read.0.ok_or(CodecError::Malformed(read.1))
 }

@@ -76,7 +76,7 @@ fn subscribe_disconnect_and_ping_have_the_bytes_of_the_standard() {
 
 #[test]
 fn connack_of_version_5_says_its_limits() {
-    let bytes = b"\x20\x16\x01\x00\x13\x21\x00\x0A\x22\x00\x05\x24\x01\x13\x00\x1E\x27\x00\x01\x00\x00\x2A\x01";
+    let bytes = b"\x20\x15\x01\x00\x12\x21\x00\x0A\x22\x00\x05\x24\x01\x13\x00\x1E\x27\x00\x01\x00\x00\x2A\x01";
     let (packet, used) = decode(Version::V5, bytes, ANY).unwrap().unwrap();
     assert_eq!(used, bytes.len());
     let expected = ConnAck {
@@ -126,6 +126,11 @@ fn what_no_server_may_send_is_an_error() {
 }
 
 #[test]
+fn what_is_no_packet_is_known_by_its_first_byte() {
+    assert_eq!(decode(Version::V5, b"HTTP/1.1 400", ANY), Err(CodecError::Unexpected(b'H')));
+}
+
+#[test]
 fn a_packet_over_the_limit_is_an_error_before_its_body_is_there() {
     let error = CodecError::TooLarge { bytes: 268_435_460, bytes_max: 1_000 };
     assert_eq!(decode(Version::V5, b"\x30\xFF\xFF\xFF\x7F", 1_000), Err(error));
@@ -156,7 +161,7 @@ proptest! {
 
     #[test]
     fn a_publish_is_read_as_it_was_written(version in versions(), qos in levels(), retain in any::<bool>(), dup in any::<bool>(),
-                                           topic in "[a-zü/]{0,40}", id in 1u16.., size in prop_oneof![0usize..200, 16_000..17_000],
+                                           topic in "[a-zü/]{0,40}", id in 1u16.., size in prop_oneof![0usize..200, 16_000usize..17_000],
                                            cut in any::<prop::sample::Index>()) {
         let payload: Vec<u8> = (0..size).map(|n| n as u8).collect();
         let packet_id = (qos > Qos::AtMostOnce).then_some(id);
