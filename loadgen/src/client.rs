@@ -4,6 +4,7 @@
 //! in its order; an event counts as acknowledged only after the far end's receipt; whatever ends without one is sent again.
 
 pub mod http;
+pub mod mqtt;
 mod progress;
 
 pub use progress::{Progress, ProgressView};
