@@ -4,6 +4,7 @@ pub mod drive;
 pub mod fleet;
 pub mod generate;
 pub mod http;
+pub mod mqtt;
 pub mod profile;
 pub mod receive;
 pub mod verify;

@@ -21,6 +21,8 @@ struct Cli {
 enum Command {
     /// Send a fleet's events over HTTP and wait for the receipts.
     Http(cli::http::HttpArgs),
+    /// Publish a fleet's events to an MQTT broker, any broker.
+    Mqtt(cli::mqtt::MqttArgs),
     /// Write a fleet's events as NDJSON.
     Generate(cli::generate::GenerateArgs),
     /// Be a webhook's far end: count what arrives, until Ctrl-C.
@@ -34,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Http(args) => cli::http::run(args),
+        Command::Mqtt(args) => cli::mqtt::run(&args),
         Command::Generate(args) => cli::generate::run(&args),
         Command::Receive(args) => cli::receive::run(&args),
         Command::Verify(args) => cli::verify::run(&args),

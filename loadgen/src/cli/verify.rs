@@ -6,10 +6,13 @@ use std::io::{self, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
 use loadgen::client::http::Target;
+use loadgen::client::mqtt::{self, SubscribePlan};
+use loadgen::clock::now_us;
 use loadgen::fleet::Filter;
 use loadgen::histogram::Quantiles;
 use loadgen::ledger::{LedgerFile, Verdict};
@@ -17,8 +20,10 @@ use loadgen::receiver::{Mode, Receiver};
 use loadgen::report::{grouped, ms};
 use loadgen::verify::{self, Question, SharedSpool};
 use serde::Serialize;
+use tokio::sync::{oneshot, watch};
 
 use super::Ended;
+use super::mqtt::AccessArgs;
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -68,6 +73,22 @@ enum Place {
         /// Address to listen on; port 0 is chosen by the system and printed.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Subscribe to a broker, and verify what arrives once the ledger is there and nothing comes any more.
+    Mqtt {
+        #[command(flatten)]
+        access: AccessArgs,
+        /// Topic filter.
+        #[arg(long, default_value = "devices/+/messages/events")]
+        topic: Vec<String>,
+        /// Client id.
+        #[arg(long, default_value = "loadgen-verify")]
+        client_id: String,
+        /// Microseconds to rest after every message: a subscriber that does not keep up.
+        #[arg(long, default_value_t = 0)]
+        pause_us: u64,
         #[command(flatten)]
         patience: Patience,
     },
@@ -132,6 +153,21 @@ pub fn run(args: &VerifyArgs) -> Ended {
             let question = args.wait(&spool, patience)?;
             let (verdict, latency) = judge(&question, &spool)?;
             (verdict, Some(latency), format!("webhook {}", receiver.url()))
+        }
+        Place::Mqtt { access, topic, client_id, pause_us, patience } => {
+            let mut plan = SubscribePlan::new(access.target.clone(), client_id, topic.clone());
+            plan.access = access.access();
+            plan.qos = access.qos.qos();
+            plan.pause = Duration::from_micros(*pause_us);
+            plan.persistent = false;
+            let spool = SharedSpool::new()?;
+            let subscriber = Subscribed::start(plan, &spool)?;
+            println!("subscribed to {} on {}", topic.join(", "), access.target);
+            io::stdout().flush()?;
+            let question = args.wait(&spool, patience)?;
+            subscriber.end()?;
+            let (verdict, latency) = judge(&question, &spool)?;
+            (verdict, Some(latency), format!("subscription to {} on {}", topic.join(", "), access.target))
         }
     };
     args.say(&verdict, latency, place)
@@ -207,6 +243,40 @@ impl VerifyArgs {
             }
         }
         Ok(if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// A subscriber on a thread of its own.
+struct Subscribed {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Subscribed {
+    /// Waits until the subscriptions stand.
+    fn start(plan: SubscribePlan, spool: &SharedSpool) -> Result<Self, Box<dyn Error>> {
+        let (stop, stopped) = watch::channel(false);
+        let (ready, stands) = oneshot::channel();
+        let spool = spool.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("subscriber".into()).spawn(move || {
+            let taken = mqtt::subscribe(plan, stopped, Some(ready), |message| {
+                spool.with(|spool| spool.take(message.payload, now_us()));
+            });
+            runtime.block_on(taken).map(|_| ()).map_err(|error| error.to_string())
+        })?;
+        let subscribed = Self { stop, thread };
+        match stands.blocking_recv() {
+            Ok(()) => Ok(subscribed),
+            // It ended before: for a reason that it tells.
+            Err(_) => Err(subscribed.end().err().unwrap_or_else(|| "the subscriber ended early".into())),
+        }
+    }
+
+    fn end(self) -> Result<(), Box<dyn Error>> {
+        self.stop.send_replace(true);
+        self.thread.join().map_err(|_| "the subscriber's thread ended by a fault")??;
+        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ use super::Progress;
 use crate::fleet;
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;
+use crate::report::Figures;
 use control::{Control, Phase};
 use dial::Dialer;
 use worker::Run;
@@ -154,6 +155,21 @@ pub struct MqttOutcome {
     pub retries: u64,
     /// Bytes written, repeats included.
     pub bytes: u64,
+}
+
+impl MqttOutcome {
+    /// For a summary.
+    pub fn figures(&self) -> Figures<'_> {
+        Figures {
+            ledger: &self.ledger,
+            receipts: self.has_receipts,
+            latencies: &self.latencies,
+            elapsed: self.elapsed,
+            requests: self.ledger.acknowledged_events(),
+            retries: self.retries,
+            bytes: self.bytes,
+        }
+    }
 }
 
 /// Ends the threads when nobody waits for them any more.

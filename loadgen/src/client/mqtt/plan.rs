@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 
 use super::codec::{Qos, Version};
 use super::topic::Topic;
+use crate::fleet::Model;
 use crate::pace::Pace;
 
 /// Where to: `mqtt://host:port`, or `mqtts://host:port` for TLS.
@@ -107,6 +109,8 @@ pub struct MqttPlan {
     pub access: Access,
     /// Quality of service.
     pub qos: Qos,
+    /// What the devices are like.
+    pub model: Arc<Model>,
     /// Size of the fleet.
     pub devices: u32,
     /// Events to send; `u64::MAX` goes on until told to stop.
@@ -139,6 +143,7 @@ impl MqttPlan {
         Self {
             access: Access::new(target),
             qos: Qos::AtLeastOnce,
+            model: Model::telemetry(),
             devices,
             events: u64::MAX,
             connections: 16,

@@ -102,7 +102,7 @@ pub(super) fn work(run: Arc<Run>, connections: Range<u32>) -> Result<Book, MqttE
         error: None,
     };
     let desk = Desk {
-        fleet: Fleet::new(plan.seed, range.clone()),
+        fleet: Fleet::of(plan.model.clone(), plan.seed, range.clone()),
         book,
         out: Vec::with_capacity(WRITE_BYTES + 4096),
         payload: Vec::new(),
