@@ -2,8 +2,8 @@
 # Counts the instructions of the hot path's functions in valgrind and holds them against bench/budgets.toml.
 #   bench/instructions.sh            shows the table; fails when a function is off by more than 3 %, up or down
 #   bench/instructions.sh --write    writes new budgets, after the table
-# The runner of the counting comes from crates.io, once, into a cache outside the clone (ANABRANCH_CACHE). Without valgrind it
-# or AVX2 it says so loudly and ends with 0: nothing was counted. With another compiler, valgrind or C library than the budgets
+# The runner of the counting comes from crates.io, once, into a cache outside the clone (ANABRANCH_CACHE). Without valgrind or
+# AVX2 it says so loudly and ends with 0: nothing was counted. With another compiler, valgrind or C library than the budgets
 # were counted with, it says so and allows 15 %.
 set -eu
 cd "$(dirname "$0")/.."

@@ -47,9 +47,9 @@ pub fn text(n: u64) -> String {
 fn body(n: u64, more: &str, firmware: &str, status: &str) -> String {
     let dice = scattered(n ^ 0x5eed);
     format!(
-        "{{\"device_id\":\"{}\",\"ts\":{},\"seq\":{},\"temp\":{}.{:02},\"humidity\":{}.{},\"pressure\":{}.{:02},\"battery\":{},\"rssi\":-{},\
-         \"mains\":{},\"status\":\"{status}\",{more}\"loc\":{{\"lat\":47.{:06},\"lon\":8.{:06}}},\"firmware\":\"{firmware}\",\"error\":null,\
-         \"sealed\":false}}",
+        "{{\"device_id\":\"{}\",\"ts\":{},\"seq\":{},\"temp\":{}.{:02},\"humidity\":{}.{},\"pressure\":{}.{:02},\"battery\":{},\
+         \"rssi\":-{},\"mains\":{},\"status\":\"{status}\",{more}\"loc\":{{\"lat\":47.{:06},\"lon\":8.{:06}}},\"firmware\":\"{firmware}\",\
+         \"error\":null,\"sealed\":false}}",
         device(n),
         START_MS + n * 7,
         n + 100_000,

@@ -77,7 +77,8 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     }
     if !verdict.is_kept() {
         eprintln!(
-            "budgets: a function is not within ±{} % of its budget. If that is meant (faster, or slower for a reason that is worth it), run\n\
+            "budgets: a function is not within ±{} % of its budget.\n\
+             If that is meant (faster, or slower for a reason that is worth it), run\n\
              bench/instructions.sh --write\n\
              and commit {} with the change that explains it.",
             tolerance.percent(),

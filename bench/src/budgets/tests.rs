@@ -45,8 +45,8 @@ fn more_than_the_tolerance_fails_in_both_directions() {
     let budgets = per_event(&[("a", 1000.0)]);
     for (counted, fault) in [
         (1000.0, None),
-        (1030.0, None),
-        (970.0, None),
+        (1029.9, None),
+        (970.1, None),
         (1030.1, Some(Fault::Slower)),
         (969.9, Some(Fault::Faster)),
         (2000.0, Some(Fault::Slower)),
