@@ -26,13 +26,17 @@ impl Seen {
         Self { rows: Arc::default(), events: watch::Sender::new(0) }
     }
 
-    /// Takes what a subscriber shows, which must be a whole event on its device's topic.
+    /// Takes what a subscriber shows, which must be a whole event on its device's topic. What the broker itself repeats, and says so,
+    /// is not the publisher's.
     fn taker(&self) -> impl FnMut(&Publish<'_>) + use<> {
         let (seen, mut different) = (self.clone(), HashSet::new());
         move |publish| {
             let row = event_of(publish);
-            seen.rows.lock().unwrap().push(row);
-            if different.insert(row) {
+            let new = different.insert(row);
+            if new || !publish.dup {
+                seen.rows.lock().unwrap().push(row);
+            }
+            if new {
                 seen.events.send_modify(|events| *events += 1);
             }
         }

@@ -145,9 +145,11 @@ fn a_refusal_that_lasts_ends_the_run_with_the_brokers_words() {
         (Version::V5, b"HTTP/1.1 400 Bad Request\r\n\r\n", "no MQTT"),
     ] {
         let target = listen(move |mut peer, _| {
-            peer.packet().unwrap();
-            peer.say(connack);
-            while peer.packet().is_some() {}
+            // The others are called off when the first is refused.
+            if peer.packet().is_some() {
+                peer.say(connack);
+                while peer.packet().is_some() {}
+            }
         });
         let mut plan = plan(&target, version, Qos::AtLeastOnce);
         plan.access.give_up_after = Duration::from_secs(20);
@@ -250,6 +252,7 @@ fn a_subscriber_shows_a_message_of_qos_2_once() {
         peer.say(&receipt(ReceiptKind::PubRel, 9));
         assert_eq!(peer.packet().unwrap(), receipt(ReceiptKind::PubComp, 9));
         tell.send(()).unwrap();
+        while peer.packet().is_some() {}
     });
     let mut plan = SubscribePlan::new(target, "reader", vec!["t".to_owned()]);
     plan.qos = Qos::ExactlyOnce;
