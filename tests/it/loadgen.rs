@@ -9,26 +9,27 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Node, eventually, loadgen};
 
 /// Runs `loadgen` to its end: exit code, and everything it said.
-fn run(args: &[&str]) -> (i32, String) {
+pub fn run(args: &[&str]) -> (i32, String) {
     let output = Command::new(loadgen()).args(args).stdin(Stdio::null()).output().expect("starts");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), text.into_owned())
 }
 
 /// A `loadgen` that listens: killed when it is dropped.
-struct Listening {
+pub struct Listening {
     child: Child,
     url: String,
     rest: std::thread::JoinHandle<String>,
 }
 
 impl Listening {
-    fn start(args: &[&str]) -> Self {
+    /// Starts it and waits until it says where it is.
+    pub fn start(args: &[&str]) -> Self {
         let mut child = Command::new(loadgen()).args(args).stdout(Stdio::piped()).spawn().expect("starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut first = String::new();
         lines.read_line(&mut first).expect("reads");
-        let url = first.split_whitespace().find(|word| word.starts_with("http://")).expect("says where").to_owned();
+        let url = first.split_whitespace().find(|word| word.contains("://")).expect("says where").to_owned();
         let rest = std::thread::spawn(move || {
             let mut text = String::new();
             lines.read_to_string(&mut text).expect("reads");
@@ -38,7 +39,7 @@ impl Listening {
     }
 
     /// Waits for its own end: exit code and output.
-    fn end(mut self) -> (i32, String) {
+    pub fn end(mut self) -> (i32, String) {
         let mut ended = None;
         eventually("loadgen ends", || {
             ended = self.child.try_wait().expect("asks");

@@ -11,6 +11,7 @@ mod extraction;
 mod layers;
 mod lifecycle;
 mod loadgen;
+mod loadgen_mqtt;
 mod python;
 mod replay;
 mod routing;
