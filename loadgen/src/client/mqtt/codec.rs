@@ -62,14 +62,14 @@ impl Qos {
 /// The four answers to a PUBLISH of QoS 1 and 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptKind {
-    /// QoS 1: taken.
-    PubAck,
-    /// QoS 2: taken.
-    PubRec,
-    /// QoS 2: the sender may forget it.
-    PubRel,
-    /// QoS 2: both have forgotten it.
-    PubComp,
+    /// PUBACK, QoS 1: taken.
+    Ack,
+    /// PUBREC, QoS 2: taken.
+    Rec,
+    /// PUBREL, QoS 2: the sender may forget it.
+    Rel,
+    /// PUBCOMP, QoS 2: both have forgotten it.
+    Comp,
 }
 
 /// Why bytes are no packet, or a packet cannot be written.

@@ -103,7 +103,7 @@ impl Publisher {
         }
     }
 
-    pub(super) async fn run(mut self, mut phase: watch::Receiver<Phase>) {
+    pub(super) async fn run(mut self: Box<Self>, mut phase: watch::Receiver<Phase>) {
         let worker = self.worker.clone();
         let plan = &worker.run.plan;
         let mut arrived = false;

@@ -258,9 +258,9 @@ impl<F: FnMut(&Publish<'_>)> Subscriber<F> {
                         }
                     }
                 }
-                Packet::Receipt(Receipt { kind: ReceiptKind::PubRel, packet_id, .. }) => {
+                Packet::Receipt(Receipt { kind: ReceiptKind::Rel, packet_id, .. }) => {
                     self.shown[usize::from(packet_id / 64)] &= !(1 << (packet_id % 64));
-                    write_receipt(ReceiptKind::PubComp, packet_id, out);
+                    write_receipt(ReceiptKind::Comp, packet_id, out);
                 }
                 Packet::SubAck { packet_id: SUBSCRIBE_ID, codes } => {
                     for (filter, &code) in self.plan.filters.iter().zip(codes) {
@@ -293,11 +293,11 @@ impl<F: FnMut(&Publish<'_>)> Subscriber<F> {
                 let (word, bit) = (&mut self.shown[usize::from(id / 64)], 1 << (id % 64));
                 let new = *word & bit == 0;
                 *word |= bit;
-                write_receipt(ReceiptKind::PubRec, id, out);
+                write_receipt(ReceiptKind::Rec, id, out);
                 new
             }
             (Qos::AtLeastOnce, Some(id)) => {
-                write_receipt(ReceiptKind::PubAck, id, out);
+                write_receipt(ReceiptKind::Ack, id, out);
                 true
             }
             _ => true,

@@ -166,7 +166,7 @@ impl Window {
                     Some(slot.waiting.emitted)
                 }
                 State::ReleaseAgain => {
-                    write_receipt(ReceiptKind::PubRel, id, out);
+                    write_receipt(ReceiptKind::Rel, id, out);
                     slot.state = State::Released;
                     None
                 }

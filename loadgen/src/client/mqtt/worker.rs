@@ -115,7 +115,8 @@ pub(super) fn work(run: Arc<Run>, connections: Range<u32>) -> Result<Book, MqttE
         for number in connections {
             let devices = devices(number);
             let places = (devices.start - range.start) as usize..(devices.end - range.start) as usize;
-            let publisher = Publisher::new(worker.clone(), number, places);
+            // An argument of a task is kept twice: boxed, it is small.
+            let publisher = Box::new(Publisher::new(worker.clone(), number, places));
             tasks.spawn_local(publisher.run(run.control.watch()));
         }
         let mut died = None;

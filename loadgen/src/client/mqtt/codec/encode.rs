@@ -140,10 +140,10 @@ pub fn write_subscribe(
 /// Appends PUBACK, PUBREC, PUBREL or PUBCOMP that says all is well: the same bytes in both versions.
 pub fn write_receipt(kind: ReceiptKind, packet_id: u16, out: &mut Vec<u8>) {
     let first = match kind {
-        ReceiptKind::PubAck => 0x40,
-        ReceiptKind::PubRec => 0x50,
-        ReceiptKind::PubRel => 0x62,
-        ReceiptKind::PubComp => 0x70,
+        ReceiptKind::Ack => 0x40,
+        ReceiptKind::Rec => 0x50,
+        ReceiptKind::Rel => 0x62,
+        ReceiptKind::Comp => 0x70,
     };
     let [high, low] = packet_id.to_be_bytes();
     out.extend_from_slice(&[first, 2, high, low]);

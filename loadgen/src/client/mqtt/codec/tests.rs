@@ -99,7 +99,7 @@ fn codes_of_receipts_and_of_suback_are_read() {
         [(&b"\x40\x02\x00\x09"[..], 0), (b"\x40\x03\x00\x09\x97", 0x97), (b"\x40\x04\x00\x09\x10\x00", 0x10)]
     {
         let (packet, _) = decode(Version::V5, bytes, ANY).unwrap().unwrap();
-        assert_eq!(packet, Packet::Receipt(Receipt { kind: ReceiptKind::PubAck, packet_id: 9, reason }));
+        assert_eq!(packet, Packet::Receipt(Receipt { kind: ReceiptKind::Ack, packet_id: 9, reason }));
     }
     assert_eq!(decode(Version::V311, b"\x40\x03\x00\x09\x97", ANY), Err(CodecError::Malformed("PUBACK")));
     let (packet, _) = decode(Version::V5, b"\x90\x05\x00\x01\x00\x01\x87", ANY).unwrap().unwrap();
@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn a_receipt_is_read_as_it_was_written(version in versions(), packet_id in 1u16.., which in 0usize..4) {
-        let kind = [ReceiptKind::PubAck, ReceiptKind::PubRec, ReceiptKind::PubRel, ReceiptKind::PubComp][which];
+        let kind = [ReceiptKind::Ack, ReceiptKind::Rec, ReceiptKind::Rel, ReceiptKind::Comp][which];
         let mut bytes = Vec::new();
         write_receipt(kind, packet_id, &mut bytes);
         let expected = Packet::Receipt(Receipt { kind, packet_id, reason: 0 });

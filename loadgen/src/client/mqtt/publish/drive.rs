@@ -147,16 +147,16 @@ impl Publisher {
         let Receipt { kind, packet_id, reason } = receipt;
         let qos = self.worker.run.plan.qos;
         let refused = match (kind, qos) {
-            (ReceiptKind::PubAck, Qos::AtLeastOnce) => reason >= 0x80,
-            (ReceiptKind::PubRec, Qos::ExactlyOnce) if reason >= 0x80 => true,
-            (ReceiptKind::PubRec, Qos::ExactlyOnce) => {
+            (ReceiptKind::Ack, Qos::AtLeastOnce) => reason >= 0x80,
+            (ReceiptKind::Rec, Qos::ExactlyOnce) if reason >= 0x80 => true,
+            (ReceiptKind::Rec, Qos::ExactlyOnce) => {
                 // A message that nobody waits for is released too, or the broker would keep its id for ever.
                 self.window.received(packet_id, now);
-                write_receipt(ReceiptKind::PubRel, packet_id, &mut link.outbox);
+                write_receipt(ReceiptKind::Rel, packet_id, &mut link.outbox);
                 return Ok(None);
             }
             // After PUBREC the broker has it, even if it has forgotten the id.
-            (ReceiptKind::PubComp, Qos::ExactlyOnce) => false,
+            (ReceiptKind::Comp, Qos::ExactlyOnce) => false,
             _ => return Err(self.broken("a receipt that the QoS does not have")),
         };
         let Some(Waiting { emitted, intended_us }) = self.window.done(packet_id) else { return Ok(None) };

@@ -88,5 +88,7 @@ fn launch(folder: &Path, port: u16) -> Option<Child> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    child.kill().ok();
+    child.wait().ok();
     panic!("mosquitto neither listens nor ends");
 }

@@ -31,10 +31,10 @@ fn ack_everything(peer: &mut Peer) {
     while let Some(packet) = peer.packet() {
         match packet[0] & 0xF0 {
             0x30 => {
-                let kind = if packet[0] & 0x06 == 0x04 { ReceiptKind::PubRec } else { ReceiptKind::PubAck };
+                let kind = if packet[0] & 0x06 == 0x04 { ReceiptKind::Rec } else { ReceiptKind::Ack };
                 peer.say(&receipt(kind, message(&packet).1));
             }
-            0x60 => peer.say(&receipt(ReceiptKind::PubComp, u16::from_be_bytes([packet[2], packet[3]]))),
+            0x60 => peer.say(&receipt(ReceiptKind::Comp, u16::from_be_bytes([packet[2], packet[3]]))),
             _ => {}
         }
     }
@@ -56,8 +56,9 @@ fn after_a_cut(connack: &'static [u8]) -> (Vec<Sent>, MqttOutcome) {
         if number == 0 {
             peer.say(CONNACK);
             let first = message(&peer.packet().unwrap());
-            (peer.packet().unwrap(), peer.packet().unwrap());
-            peer.say(&receipt(ReceiptKind::PubRec, first.1));
+            peer.packet().unwrap();
+            peer.packet().unwrap();
+            peer.say(&receipt(ReceiptKind::Rec, first.1));
             assert_eq!(peer.packet().unwrap()[0], 0x62);
             return;
         }
@@ -65,11 +66,11 @@ fn after_a_cut(connack: &'static [u8]) -> (Vec<Sent>, MqttOutcome) {
         for _ in 0..3 {
             let packet = peer.packet().unwrap();
             tell.send(if packet[0] == 0x62 {
-                peer.say(&receipt(ReceiptKind::PubComp, u16::from_be_bytes([packet[2], packet[3]])));
+                peer.say(&receipt(ReceiptKind::Comp, u16::from_be_bytes([packet[2], packet[3]])));
                 Sent::Release(u16::from_be_bytes([packet[2], packet[3]]))
             } else {
                 let (dup, id, seq) = message(&packet);
-                peer.say(&receipt(ReceiptKind::PubRec, id));
+                peer.say(&receipt(ReceiptKind::Rec, id));
                 Sent::Message(dup, id, seq)
             })
             .unwrap();
@@ -104,7 +105,7 @@ fn the_window_and_the_brokers_receive_maximum_bound_what_is_under_way() {
             let messages: Vec<u16> = (0..expected).map(|_| message(&peer.packet().unwrap()).1).collect();
             // More would have come in the same write.
             tell.send(peer.has_more()).unwrap();
-            messages.iter().for_each(|&id| peer.say(&receipt(ReceiptKind::PubAck, id)));
+            messages.iter().for_each(|&id| peer.say(&receipt(ReceiptKind::Ack, id)));
             ack_everything(&mut peer);
         });
         let mut plan = single(&target, Qos::AtLeastOnce, 50);
@@ -245,12 +246,12 @@ fn a_subscriber_shows_a_message_of_qos_2_once() {
         peer.say(b"\x90\x04\x00\x01\x00\x02");
         let first = if number == 0 { 0x34 } else { 0x3C };
         peer.say(&[first, 7, 0, 1, b't', 0, 9, 0, b'x']);
-        assert_eq!(peer.packet().unwrap(), receipt(ReceiptKind::PubRec, 9));
+        assert_eq!(peer.packet().unwrap(), receipt(ReceiptKind::Rec, 9));
         if number == 0 {
             return;
         }
-        peer.say(&receipt(ReceiptKind::PubRel, 9));
-        assert_eq!(peer.packet().unwrap(), receipt(ReceiptKind::PubComp, 9));
+        peer.say(&receipt(ReceiptKind::Rel, 9));
+        assert_eq!(peer.packet().unwrap(), receipt(ReceiptKind::Comp, 9));
         tell.send(()).unwrap();
         while peer.packet().is_some() {}
     });
