@@ -24,8 +24,8 @@ pub struct AccessArgs {
     #[arg(long = "mqtt-version", value_enum, default_value_t = VersionArg::V5)]
     version: VersionArg,
     /// Quality of service: 0 (no receipts), 1 or 2.
-    #[arg(long, value_enum, default_value_t = QosArg::AtLeastOnce)]
-    pub qos: QosArg,
+    #[arg(long, value_parser = qos, default_value = "1", value_name = "0|1|2")]
+    pub qos: Qos,
     /// User.
     #[arg(long)]
     username: Option<String>,
@@ -50,26 +50,12 @@ enum VersionArg {
     V5,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub enum QosArg {
-    /// At most once.
-    #[value(name = "0")]
-    AtMostOnce,
-    /// At least once.
-    #[value(name = "1")]
-    AtLeastOnce,
-    /// Exactly once.
-    #[value(name = "2")]
-    ExactlyOnce,
-}
-
-impl QosArg {
-    pub fn qos(self) -> Qos {
-        match self {
-            Self::AtMostOnce => Qos::AtMostOnce,
-            Self::AtLeastOnce => Qos::AtLeastOnce,
-            Self::ExactlyOnce => Qos::ExactlyOnce,
-        }
+fn qos(text: &str) -> Result<Qos, String> {
+    match text {
+        "0" => Ok(Qos::AtMostOnce),
+        "1" => Ok(Qos::AtLeastOnce),
+        "2" => Ok(Qos::ExactlyOnce),
+        _ => Err("write 0, 1 or 2".to_owned()),
     }
 }
 
@@ -131,7 +117,7 @@ pub fn run(args: &MqttArgs) -> Ended {
     plan.access = args.access.access();
     plan.access.give_up_after = Duration::try_from_secs_f64(args.give_up_after)?;
     plan.model = model.clone();
-    plan.qos = args.access.qos.qos();
+    plan.qos = args.access.qos;
     plan.events = args.drive.events.unwrap_or(u64::MAX);
     plan.connections = if args.connection_per_device { args.fleet.devices } else { args.connections };
     plan.threads = args.threads;

@@ -145,7 +145,8 @@ pub fn run(args: &VerifyArgs) -> Ended {
         Place::Webhook { listen, patience } => {
             let spool = SharedSpool::new()?;
             let taken = spool.clone();
-            let taker = Box::new(move |payload: &[u8], arrived_us| taken.with(|spool| spool.take(payload, arrived_us)));
+            let taker =
+                Box::new(move |payload: &[u8], arrived_us| taken.with(|spool| spool.take(payload, arrived_us, false)));
             let receiver = Receiver::listen_for(*listen, Mode::Healthy, taker)
                 .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             println!("webhook receiver on {}", receiver.url());
@@ -157,7 +158,7 @@ pub fn run(args: &VerifyArgs) -> Ended {
         Place::Mqtt { access, topic, client_id, pause_us, patience } => {
             let mut plan = SubscribePlan::new(access.target.clone(), client_id, topic.clone());
             plan.access = access.access();
-            plan.qos = access.qos.qos();
+            plan.qos = access.qos;
             plan.pause = Duration::from_micros(*pause_us);
             plan.persistent = false;
             let spool = SharedSpool::new()?;
@@ -261,7 +262,7 @@ impl Subscribed {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("subscriber".into()).spawn(move || {
             let taken = mqtt::subscribe(plan, stopped, Some(ready), |message| {
-                spool.with(|spool| spool.take(message.payload, now_us()));
+                spool.with(|spool| spool.take(message.payload, now_us(), message.dup));
             });
             runtime.block_on(taken).map(|_| ()).map_err(|error| error.to_string())
         })?;

@@ -248,6 +248,18 @@ impl<'a> Verifier<'a> {
         self.verdict.rows + self.verdict.corrupted + self.verdict.strangers
     }
 
+    /// As [`see`](Self::see) for a row that its carrier marked as perhaps delivered before (MQTT's DUP): being there again is legal.
+    pub fn see_again(&mut self, device: u32, seq: u32, position: u64) {
+        let seen = self.ledger.index(device).filter(|&index| seq < self.ledger.sent[index]);
+        match seen.is_some_and(|index| self.seen.get(self.begins[index] + u64::from(seq))) {
+            true => {
+                self.verdict.rows += 1;
+                self.verdict.repeats_legal += 1;
+            }
+            false => self.see(device, seq, position),
+        }
+    }
+
     /// Shows one row. `position` rises from row to row of a device.
     pub fn see(&mut self, device: u32, seq: u32, position: u64) {
         self.verdict.rows += 1;

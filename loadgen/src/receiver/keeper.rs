@@ -65,7 +65,7 @@ impl<W: Write> Keeper<W> {
     /// Keeps one event, or does what it was told.
     pub fn take(&mut self, payload: &[u8]) {
         self.taken += 1;
-        let due = self.faults.iter().find(|fault| self.taken % fault.every == 0).map(|fault| fault.kind);
+        let due = self.faults.iter().find(|fault| self.taken.is_multiple_of(fault.every)).map(|fault| fault.kind);
         let kept = match due {
             Some(Kind::Drop) => Ok(()),
             Some(Kind::Duplicate) => self.line(payload).and_then(|()| self.line(payload)),

@@ -37,7 +37,7 @@ pub fn lines(verifier: &mut Verifier<'_>, input: &mut impl BufRead, told: Told<'
             continue;
         }
         see_line(verifier, line.trim_ascii(), number);
-        if number % TELL_EVERY == 0 {
+        if number.is_multiple_of(TELL_EVERY) {
             told(number);
         }
     }

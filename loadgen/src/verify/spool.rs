@@ -12,6 +12,8 @@ use crate::ledger::Verifier;
 /// Corrupted payloads that are quoted.
 const QUOTED_MAX: usize = 10;
 const QUOTE_BYTES_MAX: usize = 120;
+/// Numbers of devices end below this bit.
+const AGAIN: u32 = 1 << 31;
 
 /// Arrivals in their order.
 #[derive(Debug)]
@@ -45,15 +47,15 @@ impl Spool {
         })
     }
 
-    /// An event arrived.
-    pub fn take(&mut self, payload: &[u8], arrived_us: u64) {
+    /// An event arrived; `again` if its carrier says that it may have come before.
+    pub fn take(&mut self, payload: &[u8], arrived_us: u64, again: bool) {
         self.last = Instant::now();
         match read_back(payload) {
             Ok(ReadBack { device, seq, ts_us }) => {
                 self.rows += 1;
                 self.latencies.record_us(arrived_us.saturating_sub(ts_us));
                 let mut record = [0; 8];
-                record[..4].copy_from_slice(&device.to_le_bytes());
+                record[..4].copy_from_slice(&(device | if again { AGAIN } else { 0 }).to_le_bytes());
                 record[4..].copy_from_slice(&seq.to_le_bytes());
                 if let Err(error) = self.out.write_all(&record) {
                     self.failed.get_or_insert(error);
@@ -98,7 +100,11 @@ impl Spool {
         for position in 0..self.rows {
             input.read_exact(&mut record)?;
             let number = |at: usize| u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
-            verifier.see(number(0), number(4), position);
+            let (device, seq) = (number(0), number(4));
+            match device & AGAIN {
+                0 => verifier.see(device, seq, position),
+                _ => verifier.see_again(device & !AGAIN, seq, position),
+            }
         }
         for n in 0..self.corrupted {
             verifier.corrupt(|| self.quotes.get(n as usize).cloned().unwrap_or_default());

@@ -148,10 +148,10 @@ fn a_spool_shows_what_arrived_in_its_order() {
     let question = question(kept, None);
     let spool = SharedSpool::new().unwrap();
     for payload in payloads.iter().filter(|payload| !payload.ends_with(b"7\"}")) {
-        spool.with(|spool| spool.take(payload, 1_795_213_800_500_000));
+        spool.with(|spool| spool.take(payload, 1_795_213_800_500_000, false));
     }
-    spool.with(|spool| spool.take(b"{}", 0));
-    spool.with(|spool| spool.take(&payloads[0][..50], 0));
+    spool.with(|spool| spool.take(b"{}", 0, false));
+    spool.with(|spool| spool.take(&payloads[0][..50], 0, false));
     let arrived = payloads.iter().filter(|payload| !payload.ends_with(b"7\"}")).count() as u64;
     let mut verifier = question.verifier();
     let latency = spool.with(|spool| {
@@ -162,6 +162,28 @@ fn a_spool_shows_what_arrived_in_its_order() {
     let verdict = verifier.finish();
     assert_eq!((verdict.rows, verdict.lost, verdict.strangers, verdict.corrupted), (arrived, 1_000 - arrived, 1, 1));
     assert!(latency.count == arrived && latency.p50_us.abs_diff(499_500) < 1_500, "{latency:?}");
+}
+
+#[test]
+fn what_a_carrier_repeats_is_legal_and_what_it_does_not_mark_is_not() {
+    let (kept, payloads) = run(100);
+    let question = question(kept, None);
+    let judged = |again: [bool; 2]| {
+        let spool = SharedSpool::new().unwrap();
+        payloads.iter().for_each(|payload| spool.with(|spool| spool.take(payload, 0, false)));
+        again.iter().for_each(|&again| spool.with(|spool| spool.take(&payloads[7], 0, again)));
+        let mut verifier = question.verifier();
+        spool.with(|spool| spool.show(&mut verifier)).unwrap();
+        verifier.finish()
+    };
+    let marked = judged([true, true]);
+    assert!(marked.is_clean() && marked.repeats_legal == 2, "{marked}");
+    assert_eq!(judged([true, false]).duplicates, 1);
+    let spool = SharedSpool::new().unwrap();
+    payloads.iter().for_each(|payload| spool.with(|spool| spool.take(payload, 0, true)));
+    let mut verifier = question.verifier();
+    spool.with(|spool| spool.show(&mut verifier)).unwrap();
+    assert!(verifier.finish().is_clean(), "marked, and there once");
 }
 
 #[test]
