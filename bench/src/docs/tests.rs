@@ -49,11 +49,12 @@ fn text(template: &str) -> String {
 
 #[test]
 fn figures_stand_in_sentences() {
-    let template = r#"On {{date match}}: {{value match cpu case="1,000*" metric="parse, match"}} ns, {{value match ratio case="1,000 routes"}}x of {{machine match}}
+    let template = r#"On {{date match}}: {{value match cpu case="1,000*" metric="parse, match"}} ns,
+{{value match ratio case="1,000 routes"}}x of {{machine match}}
 {{value match ours case="memory"}} and {{value match ours kernel="avx2"}}, at {{commit match}}"#;
     assert_eq!(
         text(template),
-        "On 2026-11-21: 132 ns, 3.80x of a machine\n2,057 bytes/route and 5.00 M events/s, at abc\n"
+        "On 2026-11-21: 132 ns,\n3.80x of a machine\n2,057 bytes/route and 5.00 M events/s, at abc\n"
     );
 }
 

@@ -68,7 +68,7 @@ pub struct FileWriter {
     encoder_bytes: usize,
 }
 
-/// The encoder is made with the first rows: they decide the encodings.
+/// The encoder is made with the first rows: they have the schema of the file.
 enum Output {
     Fresh(File),
     Begun(Box<ArrowWriter<File>>),
@@ -161,7 +161,7 @@ impl FileWriter {
                     ("anabranch.partition", self.partition.to_string()),
                 ]
                 .map(|(key, value)| KeyValue::new(key.to_owned(), value));
-                let properties = properties(self.compression, &rows, metadata.into());
+                let properties = properties(self.compression, rows.schema_ref(), metadata.into());
                 Box::new(ArrowWriter::try_new(file, rows.schema(), Some(properties)).map_err(failed)?)
             }
             Output::Broken => return Err(failed(ParquetError::General("an earlier write failed".to_owned()))),
