@@ -101,16 +101,14 @@ impl Fleet {
     /// Appends the next event as one JSON object to `out`. Panics on a fleet without devices.
     pub fn write_event(&mut self, ts_us: u64, out: &mut Vec<u8>) -> Emitted {
         let emitted = self.skip_event();
-        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
-        out.extend_from_slice(self.line.written());
+        out.extend_from_slice(self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line));
         emitted
     }
 
     /// Appends the next event of one device, by its place in this fleet's range.
     pub fn write_event_of(&mut self, place: usize, ts_us: u64, out: &mut Vec<u8>) -> Emitted {
         let emitted = self.take(place);
-        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
-        out.extend_from_slice(self.line.written());
+        out.extend_from_slice(self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line));
         emitted
     }
 
@@ -119,8 +117,7 @@ impl Fleet {
         let emitted = self.skip_event();
         let profile = self.model.profile_of(self.seed, emitted.device);
         self.cloud_events[profile].write(emitted, out);
-        self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line);
-        out.extend_from_slice(self.line.written());
+        out.extend_from_slice(self.model.write(self.seed, emitted.device, emitted.seq, ts_us, &mut self.line));
         out.push(b'}');
         emitted
     }

@@ -108,9 +108,9 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.facts() {
-            writeln!(f, "  {name:<16}{value:>16}")?;
+            writeln!(f, "  {name:<18}{value:>16}")?;
         }
-        write!(f, "  latency        ")?;
+        write!(f, "  latency          ")?;
         if self.percentiles.is_empty() {
             write!(f, " nothing was measured")?;
         }

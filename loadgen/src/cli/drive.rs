@@ -165,7 +165,7 @@ impl DriveArgs {
         if !to_stdout {
             println!("{summary}");
             for (name, value) in &facts[summary.facts().len()..] {
-                println!("  {name:<16}{value:>16}");
+                println!("  {name:<18}{value:>16}");
             }
         }
         for warning in warnings {

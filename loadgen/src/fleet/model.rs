@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::DEVICES_MAX;
 use super::check::check_of;
-use super::out::Line;
+use super::out::{Line, Piece};
 use super::random::{Draw, Holds, below, mix};
 use field::Field;
 use program::{Slot, Step};
@@ -37,6 +37,9 @@ const TS_US: std::ops::RangeInclusive<u64> = 1_000_000_000_000_000..=9_999_999_9
 const OWN: [(&str, Slot); 3] = [("device_id", Slot::DeviceId), ("ts", Slot::Ts), ("seq", Slot::Seq)];
 /// Events whose mean size tells how much is to be padded.
 const SAMPLE: u32 = 512;
+
+/// Before a device's number.
+const DEVICE: Piece = Piece::short(b"\"dev-");
 
 const PROFILE_SALT: u64 = 0xA5A5_0001;
 const SHAPE_SALT: u64 = 0xA5A5_0003;
@@ -200,29 +203,23 @@ impl Model {
 
     /// Writes one event over the line.
     #[inline(always)]
-    pub(super) fn write(&self, seed: u64, device: u32, seq: u32, ts_us: u64, line: &mut Line) {
+    pub(super) fn write<'a>(&self, seed: u64, device: u32, seq: u32, ts_us: u64, line: &'a mut Line) -> &'a [u8] {
         debug_assert!(device < DEVICES_MAX, "ids have nine digits");
         let profile = &self.profiles[self.profile_of(seed, device)];
         let draw = profile.draw(seed, device, seq);
-        line.clear();
+        let mut pen = line.pen();
         for step in &profile.shapes[profile.shape(draw.device)] {
-            match step {
-                Step::Piece(piece) => line.piece(piece),
-                Step::DeviceId => {
-                    line.text(b"\"dev-");
-                    line.digits::<9>(u64::from(device));
-                    line.byte(b'"');
-                }
-                Step::Ts => line.digits::<16>(ts_us.clamp(*TS_US.start(), *TS_US.end())),
-                Step::Seq => line.number(i64::from(seq), 0),
-                Step::Field(index) => profile.fields[usize::from(*index)].write(&draw, line),
-            }
+            pen = pen.piece(&step.lead);
+            pen = match step.slot {
+                Some(Slot::Field(index)) => profile.fields[usize::from(index)].write(&draw, pen),
+                Some(Slot::DeviceId) => pen.piece(&DEVICE).digits::<9>(u64::from(device)).byte(b'"'),
+                Some(Slot::Ts) => pen.digits::<16>(ts_us.clamp(*TS_US.start(), *TS_US.end())),
+                Some(Slot::Seq) => pen.number(i64::from(seq), 0),
+                None => pen,
+            };
         }
-        let written = line.written();
-        let check = check_of(&written[..written.len() - profile.key_bytes]);
-        line.byte(b'"');
-        line.text(&check);
-        line.text(b"\"}");
+        let check = check_of(pen.before_last(profile.key_bytes));
+        pen.byte(b'"').text(&check).text(b"\"}").written()
     }
 }
 
@@ -355,17 +352,18 @@ impl Profile {
         let mut total = 0;
         for device in 0..SAMPLE {
             let draw = self.draw(0, device, device);
-            line.clear();
+            let mut pen = line.pen();
             for step in &self.shapes[self.shape(draw.device)] {
-                match step {
-                    Step::Piece(piece) => line.piece(piece),
-                    Step::DeviceId => line.text(br#""dev-000000000""#),
-                    Step::Ts => line.digits::<16>(*TS_US.start()),
-                    Step::Seq => line.number(1_000, 0),
-                    Step::Field(index) => self.fields[usize::from(*index)].write(&draw, &mut line),
-                }
+                pen = pen.piece(&step.lead);
+                pen = match step.slot {
+                    Some(Slot::Field(index)) => self.fields[usize::from(index)].write(&draw, pen),
+                    Some(Slot::DeviceId) => pen.text(br#""dev-000000000""#),
+                    Some(Slot::Ts) => pen.digits::<16>(*TS_US.start()),
+                    Some(Slot::Seq) => pen.number(1_000, 0),
+                    None => pen,
+                };
             }
-            total += line.written().len() + r#""00000000"}"#.len();
+            total += pen.written().len() + r#""00000000"}"#.len();
         }
         total / SAMPLE as usize
     }

@@ -34,19 +34,35 @@ pub(super) enum Holds {
 }
 
 impl Draw {
+    /// The word of a field whose salt is odd for a block of events.
+    #[inline(always)]
+    pub(super) fn block(&self, salt: u64, block: u32) -> u64 {
+        // A step of a Weyl sequence, mixed twice: neighbouring blocks have nothing in common.
+        let x = (self.device ^ salt).wrapping_add(u64::from(block).wrapping_mul(BLOCK_FACTOR));
+        fold(fold(x.wrapping_mul(DEVICE_FACTOR)).wrapping_mul(BLOCK_FACTOR))
+    }
+
     /// The word of a field whose salt is odd.
     #[inline(always)]
     pub(super) fn word(&self, salt: u64, holds: Holds) -> u64 {
         match holds {
             Holds::Event => {
                 // The high half of a product depends on all bits below it; fold it down for those who take low bits.
-                let x = (self.event ^ salt).wrapping_mul(salt);
-                x ^ (x >> 32)
+                fold((self.event ^ salt).wrapping_mul(salt))
             }
-            Holds::Device => mix(self.device ^ salt, u64::MAX),
-            Holds::Block(shift) => mix(self.device ^ salt, u64::from(self.seq >> shift)),
+            // The device's word is mixed already: one more product tells its fields apart.
+            Holds::Device => fold((self.device ^ salt).wrapping_mul(DEVICE_FACTOR)),
+            Holds::Block(shift) => self.block(salt, self.seq >> shift),
         }
     }
+}
+
+const DEVICE_FACTOR: u64 = 0xD1B5_4A32_D192_ED03;
+const BLOCK_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
+#[inline(always)]
+fn fold(x: u64) -> u64 {
+    x ^ (x >> 32)
 }
 
 /// A number in `0..span` from the upper half of a word.

@@ -1,6 +1,6 @@
 //! From what a profile file says of a field to the field, with an error for every key that its kind has no use for.
 
-use super::field::{Alarm, Constant, Field, Kind, Value, Walk};
+use super::field::{Alarm, Constant, Drain, Field, Kind, Value, Walk};
 use super::spec::{FieldSpec, KindSpec, PerSpec};
 use crate::fleet::out::Piece;
 use crate::fleet::random::{Holds, mix};
@@ -88,7 +88,7 @@ pub(super) fn field(spec: &FieldSpec, index: usize) -> Result<Field, String> {
                 if value.abs() > STEPS_MAX { Err(format!("has a `{key}` that is too large")) } else { Ok(value as i64) }
             };
             let lasts = spec.lasts.unwrap_or(10_000);
-            Kind::Drain { from: end(spec.from, "from")?, to: end(spec.to, "to")?, lasts, decimals }
+            Kind::Drain(Drain { from: end(spec.from, "from")?, to: end(spec.to, "to")?, lasts, decimals })
         }
         KindSpec::Choice => choice(spec)?,
         KindSpec::Flag => Kind::Flag { edge: (share(spec.share.unwrap_or(0.5), "share")? * STEPS_MAX) as u64 },

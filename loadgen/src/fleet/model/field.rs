@@ -1,6 +1,6 @@
 //! One member of an event: how its value follows from a draw, and how it is written.
 
-use crate::fleet::out::{Line, PIECE, Piece};
+use crate::fleet::out::{PIECE, Pen, Piece};
 use crate::fleet::random::{Draw, Holds, below, mix};
 
 /// A value as a filter or a reader of columns sees it.
@@ -50,12 +50,7 @@ pub(super) enum Kind {
         span: u64,
         decimals: u8,
     },
-    Drain {
-        from: i64,
-        to: i64,
-        lasts: u32,
-        decimals: u8,
-    },
+    Drain(Drain),
     /// `edges`: upper ends of each value's part of 2^32.
     Choice {
         values: Vec<Constant>,
@@ -92,12 +87,35 @@ pub(super) struct Walk {
     pub(super) decimals: u8,
 }
 
+/// From one value to another in a straight line, and from the beginning again; every device somewhere else on it.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) lasts: u32,
+    pub(super) decimals: u8,
+}
+
+impl Drain {
+    #[inline(always)]
+    fn at(&self, draw: &Draw, salt: u64) -> i64 {
+        let phase = below(draw.word(salt, Holds::Device), u64::from(self.lasts)) as u32;
+        // Of 32 bits: such a division costs a quarter of one of 64.
+        let part = (phase + draw.seq % self.lasts) % self.lasts;
+        let share = (u64::from(part) << 32) / u64::from(self.lasts);
+        self.from + (((self.to - self.from) * share as i64) >> 32)
+    }
+}
+
 /// What replaces a value while the device is in alarm.
 #[derive(Debug)]
 pub(super) enum Alarm {
     Constant(Constant),
     Number { low: i64, span: u64 },
 }
+
+/// `false` and `true`.
+const FLAGS: [Piece; 2] = [Piece::short(b"false"), Piece::short(b"true")];
 
 /// A compiled member.
 #[derive(Debug)]
@@ -116,11 +134,10 @@ impl Walk {
     /// the thousandth: three quarters a line between values drawn every 2^shift events, one quarter noise of each event.
     #[inline(always)]
     fn at(&self, draw: &Draw, salt: u64) -> i64 {
-        let mean = self.mean_low + below(mix(draw.device ^ salt, u64::MAX), self.mean_span) as i64;
+        let mean = self.mean_low + below(draw.word(salt, Holds::Device), self.mean_span) as i64;
         let signed = |word: u64| (word >> 48) as i64 - 32_768;
         let block = draw.seq >> self.shift;
-        let (a, b) =
-            (signed(mix(draw.device ^ salt, u64::from(block))), signed(mix(draw.device ^ salt, u64::from(block) + 1)));
+        let (a, b) = (signed(draw.block(salt, block)), signed(draw.block(salt, block.wrapping_add(1))));
         let part = i64::from(draw.seq & ((1 << self.shift) - 1));
         let smooth = a + (((b - a) * part) >> self.shift);
         mean + ((self.swing * (3 * smooth + signed(draw.word(salt, Holds::Event)))) >> 17)
@@ -143,11 +160,7 @@ impl Field {
                 of(*decimals)
                     .unwrap_or_else(|| (low + below(draw.word(self.salt, self.holds), *span) as i64, *decimals)),
             ),
-            Kind::Drain { from, to, lasts, decimals } => {
-                let phase = below(draw.word(self.salt, Holds::Device), u64::from(*lasts));
-                let part = ((phase + u64::from(draw.seq)) % u64::from(*lasts)) as i64;
-                Some((from + (to - from) * part / i64::from(*lasts), *decimals))
-            }
+            Kind::Drain(drain) => Some((drain.at(draw, self.salt), drain.decimals)),
             _ => None,
         }
     }
@@ -164,64 +177,70 @@ impl Field {
         }
     }
 
-    /// Appends its JSON to the line.
+    /// Writes its JSON.
     #[inline(always)]
-    pub(super) fn write(&self, draw: &Draw, line: &mut Line) {
-        if draw.alarm && self.alarm.is_some() {
-            return self.write_alarm(draw, line);
-        }
+    pub(super) fn write<'a>(&self, draw: &Draw, pen: Pen<'a>) -> Pen<'a> {
+        if draw.alarm && self.alarm.is_some() { self.write_alarm(draw, pen) } else { self.write_usual(draw, pen) }
+    }
+
+    #[inline(always)]
+    fn write_usual<'a>(&self, draw: &Draw, pen: Pen<'a>) -> Pen<'a> {
         match &self.kind {
-            Kind::Constant(constant) => constant.json.iter().for_each(|piece| line.piece(piece)),
-            Kind::Walk(walk) => line.number(walk.at(draw, self.salt), walk.decimals),
+            Kind::Constant(constant) => pen.pieces(&constant.json),
+            Kind::Walk(walk) => pen.number(walk.at(draw, self.salt), walk.decimals),
             Kind::Uniform { low, span, decimals } => {
-                line.number(low + below(draw.word(self.salt, self.holds), *span) as i64, *decimals);
+                pen.number(low + below(draw.word(self.salt, self.holds), *span) as i64, *decimals)
             }
-            Kind::Choice { values, edges } => {
-                values[self.chosen(draw, edges)].json.iter().for_each(|piece| line.piece(piece));
-            }
-            Kind::Flag { edge } => line.text(if self.flag(draw, *edge) { b"true" } else { b"false" }),
-            Kind::Drain { .. } => {
-                if let Some((scaled, decimals)) = self.number(draw) {
-                    line.number(scaled, decimals);
-                }
-            }
+            Kind::Choice { values, edges } => pen.pieces(&values[self.chosen(draw, edges)].json),
+            Kind::Flag { edge } => pen.piece(&FLAGS[usize::from(self.flag(draw, *edge))]),
+            Kind::Drain(drain) => pen.number(drain.at(draw, self.salt), drain.decimals),
             Kind::Label { prefix, of, digits, .. } => {
-                prefix.iter().for_each(|piece| line.piece(piece));
                 let number = below(draw.word(self.salt, self.holds), u64::from(*of));
+                let pen = pen.pieces(prefix);
                 match u8::try_from(*digits) {
-                    Ok(digits @ ..=8) => line.fraction(number as u32, digits),
-                    _ => line.digits::<10>(number),
+                    Ok(digits @ ..=8) => pen.fraction(number as u32, digits),
+                    _ => pen.digits::<10>(number),
                 }
-                line.byte(b'"');
+                .byte(b'"')
             }
-            Kind::Text { length, escapes } => {
-                line.byte(b'"');
-                letters(self.salt, self.holds, *length, *escapes, draw, |letter| match letter {
-                    Letter::Plain(byte) => line.byte(byte),
-                    Letter::Escaped(json, _) => line.text(json),
-                });
-                line.byte(b'"');
-            }
-            Kind::Array { length, low, span, decimals } => {
-                line.byte(b'[');
-                for at in 0..length_of(*length, draw.word(self.salt, self.holds)) {
-                    if at > 0 {
-                        line.byte(b',');
-                    }
-                    let word = mix(draw.event ^ self.salt, u64::from(at));
-                    line.number(low + below(word, *span) as i64, *decimals);
-                }
-                line.byte(b']');
-            }
+            Kind::Text { .. } | Kind::Array { .. } => self.write_long(draw, pen),
         }
     }
 
     #[cold]
-    fn write_alarm(&self, draw: &Draw, line: &mut Line) {
-        if let Some((scaled, decimals)) = self.number(draw) {
-            line.number(scaled, decimals);
-        } else if let Some(Alarm::Constant(constant)) = &self.alarm {
-            constant.json.iter().for_each(|piece| line.piece(piece));
+    fn write_alarm<'a>(&self, draw: &Draw, pen: Pen<'a>) -> Pen<'a> {
+        match (self.number(draw), &self.alarm) {
+            (Some((scaled, decimals)), _) => pen.number(scaled, decimals),
+            (None, Some(Alarm::Constant(constant))) => pen.pieces(&constant.json),
+            _ => pen,
+        }
+    }
+
+    #[inline(never)]
+    fn write_long<'a>(&self, draw: &Draw, mut pen: Pen<'a>) -> Pen<'a> {
+        match &self.kind {
+            Kind::Text { length, escapes } => {
+                pen = pen.byte(b'"');
+                for letter in letters(self.salt, self.holds, *length, *escapes, draw) {
+                    pen = match letter {
+                        Letter::Plain(byte) => pen.byte(byte),
+                        Letter::Escaped(json, _) => pen.text(json),
+                    };
+                }
+                pen.byte(b'"')
+            }
+            Kind::Array { length, low, span, decimals } => {
+                pen = pen.byte(b'[');
+                for at in 0..length_of(*length, draw.word(self.salt, self.holds)) {
+                    if at > 0 {
+                        pen = pen.byte(b',');
+                    }
+                    let word = mix(draw.event ^ self.salt, u64::from(at));
+                    pen = pen.number(low + below(word, *span) as i64, *decimals);
+                }
+                pen.byte(b']')
+            }
+            _ => pen,
         }
     }
 
@@ -246,14 +265,11 @@ impl Field {
                 Value::Text(format!("{text}{number:0digits$}"))
             }
             Kind::Text { length, escapes } => {
-                let mut text = String::new();
-                letters(self.salt, self.holds, *length, *escapes, draw, |letter| {
-                    text.push(match letter {
-                        Letter::Plain(byte) => char::from(byte),
-                        Letter::Escaped(_, char) => char,
-                    });
+                let chars = letters(self.salt, self.holds, *length, *escapes, draw).map(|letter| match letter {
+                    Letter::Plain(byte) => char::from(byte),
+                    Letter::Escaped(_, char) => char,
                 });
-                Value::Text(text)
+                Value::Text(chars.collect())
             }
             _ => Value::Other,
         }
@@ -276,7 +292,7 @@ impl Field {
         let own = match &self.kind {
             Kind::Constant(constant) => constant.bytes,
             Kind::Choice { values, .. } => values.iter().map(|value| value.bytes).max().unwrap_or(0),
-            Kind::Walk(_) | Kind::Uniform { .. } | Kind::Drain { .. } => NUMBER,
+            Kind::Walk(_) | Kind::Uniform { .. } | Kind::Drain(_) => NUMBER,
             Kind::Flag { .. } => 5,
             Kind::Label { text, digits, .. } => 6 * text.len() + digits + 2,
             Kind::Text { length, .. } => 6 * length[1] as usize + 2,
@@ -309,17 +325,22 @@ fn length_of(length: [u32; 2], word: u64) -> u32 {
 }
 
 /// The letters of a text; `escapes` of 2^32 of them are escaped or not ASCII.
-fn letters(salt: u64, holds: Holds, length: [u32; 2], escapes: u64, draw: &Draw, mut each: impl FnMut(Letter)) {
+fn letters(
+    salt: u64,
+    holds: Holds,
+    length: [u32; 2],
+    escapes: u64,
+    draw: &Draw,
+) -> impl Iterator<Item = Letter> + use<> {
     let word = draw.word(salt, holds);
-    for at in 0..length_of(length, word) {
+    (0..length_of(length, word)).map(move |at| {
         let word = mix(word, u64::from(at));
-        let letter = ALPHABET[(word & 31) as usize];
         match word >> 32 < escapes {
             true => {
                 let (json, char) = ESCAPED[(word >> 8 & 7) as usize];
-                each(Letter::Escaped(json, char));
+                Letter::Escaped(json, char)
             }
-            false => each(Letter::Plain(letter)),
+            false => Letter::Plain(ALPHABET[(word & 31) as usize]),
         }
-    }
+    })
 }

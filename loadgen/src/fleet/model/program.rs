@@ -4,15 +4,12 @@ use super::field::Field;
 use super::spec::Spacing;
 use crate::fleet::out::Piece;
 
-/// One step of writing an event.
+/// One step of writing an event: constant text, then what it leads to.
 #[derive(Debug)]
-pub(super) enum Step {
-    Piece(Piece),
-    DeviceId,
-    Ts,
-    Seq,
-    /// The field of this index.
-    Field(u16),
+pub(super) struct Step {
+    pub(super) lead: Piece,
+    /// Nothing where the text goes on.
+    pub(super) slot: Option<Slot>,
 }
 
 /// What stands in a member's place.
@@ -56,7 +53,7 @@ pub(super) fn steps(members: &[(&str, Slot)], pad: &str, spacing: Spacing) -> Re
     if spacing == Spacing::Pretty {
         writer.text.truncate(writer.text.trim_end_matches('\n').len());
     }
-    writer.flush();
+    writer.flush(None);
     Ok(writer.steps)
 }
 
@@ -98,13 +95,7 @@ impl Writer {
             match node {
                 Node::Object(inner) => self.object(inner, depth + 1, &mut |_| {}),
                 Node::Leaf(slot) => {
-                    self.flush();
-                    self.steps.push(match *slot {
-                        Slot::DeviceId => Step::DeviceId,
-                        Slot::Ts => Step::Ts,
-                        Slot::Seq => Step::Seq,
-                        Slot::Field(index) => Step::Field(index),
-                    });
+                    self.flush(Some(*slot));
                 }
             }
         }
@@ -134,18 +125,25 @@ impl Writer {
         self.text.push_str(if self.spacing == Spacing::Compact { ":" } else { ": " });
     }
 
-    fn flush(&mut self) {
-        self.steps.extend(Piece::split(self.text.as_bytes()).into_iter().map(Step::Piece));
+    /// The text so far, and what follows it.
+    fn flush(&mut self, slot: Option<Slot>) {
+        let pieces = Piece::split(self.text.as_bytes());
+        self.steps.extend(pieces.into_iter().map(|lead| Step { lead, slot: None }));
         self.text.clear();
+        match self.steps.last_mut() {
+            Some(last) if last.slot.is_none() => last.slot = slot,
+            _ => self.steps.push(Step { lead: Piece::short(b""), slot }),
+        }
     }
 }
 
 /// Most bytes that the steps can write.
 pub(super) fn bytes_max(steps: &[Step], fields: &[Field]) -> usize {
-    let of = |step: &Step| match step {
-        Step::Piece(_) => crate::fleet::out::PIECE,
-        Step::DeviceId | Step::Ts | Step::Seq => 24,
-        Step::Field(index) => fields[usize::from(*index)].bytes_max(),
+    let of = |step: &Step| match step.slot {
+        None => 0,
+        Some(Slot::DeviceId | Slot::Ts | Slot::Seq) => 24,
+        Some(Slot::Field(index)) => fields[usize::from(index)].bytes_max(),
     };
+    let of = |step: &Step| crate::fleet::out::PIECE + of(step);
     steps.iter().map(of).sum::<usize>() + 16
 }

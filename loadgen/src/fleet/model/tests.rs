@@ -37,8 +37,7 @@ fn events(model: &Model, seed: u64) -> impl Iterator<Item = (u32, u32, Vec<u8>)>
     let mut line = model.line();
     (0..3_000u32).map(move |n| {
         let (device, seq) = (n % 300, n / 300);
-        model.write(seed, device, seq, 1_795_213_800_000_000, &mut line);
-        (device, seq, line.written().to_vec())
+        (device, seq, model.write(seed, device, seq, 1_795_213_800_000_000, &mut line).to_vec())
     })
 }
 
