@@ -49,7 +49,8 @@ pub enum Step {
 
 #[derive(Debug)]
 enum Phase {
-    CatchingUp,
+    /// The lane is behind and empty.
+    Behind,
     AwaitingLive,
     /// The lane is complete from these heads on; what lies before them comes from the log.
     Joining(Vec<(u32, u64)>),
@@ -66,9 +67,11 @@ pub struct ShardLane {
 }
 
 impl ShardLane {
-    /// A lane that starts behind.
+    /// A lane that is new. It is asked for before anybody follows it: what comes between a start and the first look of its follower,
+    /// which is one of a thousand on its core, waits in the lane and is not to be read from the log.
     pub fn new(receiver: LaneReceiver, partitions: Vec<u32>) -> Self {
-        Self { receiver, partitions, phase: Phase::CatchingUp }
+        receiver.want_live();
+        Self { receiver, partitions, phase: Phase::AwaitingLive }
     }
 
     fn has_work(&self) -> bool {
@@ -173,7 +176,11 @@ impl Follower {
     /// What the log has from the offset on that [`Step::Read`] named.
     pub fn give(&mut self, batches: Vec<Arc<Batch>>) {
         debug_assert!(self.batches.is_empty() && self.reading.is_some());
-        self.batches.extend(batches);
+        // What lies behind the heads comes through the lane: matching it here too would cost each endpoint the whole intake again.
+        let upto = self.reading.map_or(u64::MAX, |(_, upto)| upto);
+        let first = batches.first().map_or(0, |batch| batch.base_offset());
+        // The first one is kept in any case: behind a hole it says how far the hole goes.
+        self.batches.extend(batches.into_iter().take_while(|batch| batch.base_offset() < upto.max(first + 1)));
     }
 
     /// The log has nothing of `partition` before `offset` that is still to come; how many events are lost thereby.
@@ -191,18 +198,16 @@ impl Follower {
     fn turn(&mut self) -> bool {
         let lane = &mut self.lanes[self.at];
         match &mut lane.phase {
-            Phase::CatchingUp => {
-                let heads = lane.partitions.iter().map(|partition| (*partition, self.heads.get(*partition)));
-                self.reading = { heads }.find(|(partition, head)| self.next[*partition as usize] < *head);
-                if self.reading.is_none() {
-                    lane.receiver.want_live();
-                    lane.phase = Phase::AwaitingLive;
-                }
+            Phase::Behind => {
+                // Not only when the heads are reached: while one endpoint reads up to them they move on, and a thousand that chase
+                // them share one core and never arrive. The lane fills meanwhile with what matches, and what lies before is read once.
+                lane.receiver.want_live();
+                lane.phase = Phase::AwaitingLive;
                 true
             }
             Phase::AwaitingLive => match lane.receiver.pop() {
                 Some(LaneItem::Live(heads)) => {
-                    lane.phase = Phase::Joining(heads.into_vec());
+                    lane.phase = Phase::Joining(heads.into_iter().rev().collect());
                     true
                 }
                 Some(LaneItem::Delivery(_)) => {
@@ -228,7 +233,7 @@ impl Follower {
                     true
                 }
                 None if lane.receiver.is_behind() && lane.receiver.is_empty() => {
-                    lane.phase = Phase::CatchingUp;
+                    lane.phase = Phase::Behind;
                     true
                 }
                 None => {

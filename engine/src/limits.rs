@@ -47,8 +47,11 @@ pub const SCAN_COST_MAX: u32 = 4096;
 /// Most endpoints of a node: each holds a lane per shard and a cursor per partition.
 pub const ENDPOINTS_MAX: usize = 4096;
 
-/// Deliveries that wait in one lane before it is marked behind. 64 batches of 64 KiB are 4 MiB a shard and endpoint.
-pub const LANE_DELIVERIES_MAX: usize = 64;
+/// Deliveries that wait in one lane before it is marked behind. Batches may be as small as an event: with 64 of these an endpoint
+/// that takes a few milliseconds for a request fell behind at every one.
+pub const LANE_DELIVERIES_MAX: usize = 256;
+/// Bytes of the batches that wait in one lane before it is marked behind: what an endpoint that stands still keeps in memory, per shard.
+pub const LANE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Sealed batches that wait between one core and one shard.
 pub const MESH_BATCHES_MAX: usize = 256;
 

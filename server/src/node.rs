@@ -36,7 +36,7 @@ use self::core::{CoreTask, Stage};
 use self::cursors::CursorKeeper;
 use self::endpoint::{Endpoint, Surroundings};
 use self::feeder::FeedMode;
-use self::switchboard::Switchboard;
+use self::switchboard::{Connected, Switchboard};
 use crate::config::{EndpointKind, NodeConfig, StartFrom};
 use crate::state::State;
 
@@ -165,7 +165,7 @@ impl RunningNode {
         self.shared.switchboard.install(table).await;
         self.config = Arc::new(config);
         self.shared.replays.set_config(self.config.clone());
-        self.start_endpoints()?;
+        self.start_endpoints(HashMap::new())?;
         Ok(())
     }
 
@@ -184,25 +184,34 @@ impl RunningNode {
     }
 
     /// Starts every configured endpoint that is not running, from its stored cursors or where its configuration says.
-    fn start_endpoints(&self) -> Result<(), crate::state::StateError> {
+    fn start_endpoints(&self, mut connected: HashMap<EndpointId, Connected>) -> Result<(), crate::state::StateError> {
         let partitions = self.shared.heads.partitions();
+        let mut endpoints = self.shared.endpoints.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut starting = Vec::new();
+        let mut unknown = Vec::new();
+        let ends = self.shared.heads.all();
         for config in &self.config.endpoints {
-            let mut endpoints = self.shared.endpoints.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             if endpoints.contains_key(&config.name) || matches!(config.kind, EndpointKind::Hub) {
                 continue;
             }
-            let ends = self.shared.heads.all();
-            let mut start = match self.shared.state.cursors(&config.name, partitions)? {
+            let start = match self.shared.state.cursors(&config.name, partitions)? {
                 Some(stored) => stored,
                 None => {
                     let start = match config.from {
                         StartFrom::Latest => ends.clone(),
                         StartFrom::Beginning => (0..partitions).map(|p| self.shared.reader.bounds(p).0).collect(),
                     };
-                    self.shared.state.commit(&[(config.name.clone(), start.clone())])?;
+                    unknown.push((config.name.clone(), start.clone()));
                     start
                 }
             };
+            starting.push((config, start));
+        }
+        // One sync to disk for all of them.
+        if !unknown.is_empty() {
+            self.shared.state.commit(&unknown)?;
+        }
+        for (config, mut start) in starting {
             if let Err(error) = sinks::go_on_behind_files(&config.kind, &mut start) {
                 tracing::warn!(endpoint = %config.name, %error, "cannot look at the endpoint's files; its sink will say more");
             }
@@ -222,7 +231,8 @@ impl RunningNode {
                 heads: self.shared.heads.clone(),
                 data_dir: self.config.node.data_dir.clone(),
             };
-            let (endpoint, task) = endpoint::prepare(id, &config.name, config.kind.clone(), &start, around);
+            let (endpoint, task) =
+                endpoint::prepare(id, &config.name, config.kind.clone(), &start, around, connected.remove(&id));
             endpoints.insert(config.name.clone(), Arc::new(endpoint));
             let core = usize::from(id) % self.core_tasks.len();
             // A core that is gone takes no endpoints; the node is stopping then.

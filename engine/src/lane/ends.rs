@@ -1,10 +1,10 @@
 //! The two ends of a lane, and the protocol by which an endpoint falls behind and comes back.
 //!
 //! A lane is *live*, *behind* or *wanted*. Live: the shard pushes every delivery. If one does not fit, the lane is behind and the
-//! shard pushes nothing more: the endpoint empties the lane, reads on from the log, and when it has reached the heads it asks
-//! to be live again ([`LaneReceiver::want_live`]). The shard answers with [`LaneItem::Live`], which names the heads at that
-//! moment: from there on the lane is complete, and the endpoint reads what lies between its own position and those heads
-//! from the log. So every offset comes exactly once, in order, without the two ever waiting for each other.
+//! shard pushes nothing more: the endpoint empties the lane and asks to be live again ([`LaneReceiver::want_live`]). The shard
+//! answers with [`LaneItem::Live`], which names the heads at that moment: from there on the lane is complete, and the endpoint first reads what
+//! lies between its own position and those heads from the log, while new deliveries wait in the lane. If they do not fit it is
+//! behind again, having come that much further. So every offset comes exactly once, in order, without the two ever waiting for each other.
 
 use crossbeam_utils::CachePadded;
 
@@ -65,6 +65,10 @@ pub enum LaneItem {
 pub struct LaneSender {
     items: Producer<LaneItem>,
     state: Arc<AtomicU8>,
+    /// Bytes pushed so far, and the receiver's count of bytes popped when it was last looked at.
+    pushed: u64,
+    popped: u64,
+    taken: Arc<AtomicU64>,
 }
 
 /// The endpoint's end.
@@ -73,15 +77,19 @@ pub struct LaneReceiver {
     items: Consumer<LaneItem>,
     state: Arc<AtomicU8>,
     shard: Bell,
+    /// Bytes popped so far: written by this end alone.
+    popped: u64,
+    taken: Arc<AtomicU64>,
 }
 
-/// A lane that starts behind, with room for [`limits::LANE_DELIVERIES_MAX`]. `endpoint` and `shard` wake the two sides.
+/// A lane that starts behind, with room for [`limits::LANE_DELIVERIES_MAX`] and [`limits::LANE_BYTES_MAX`]. `endpoint` and `shard` wake the two sides.
 pub fn lane(endpoint: &Bell, shard: &Bell) -> (LaneSender, LaneReceiver) {
     let (producer, consumer) = ring(limits::LANE_DELIVERIES_MAX, endpoint);
     let state = Arc::new(AtomicU8::new(BEHIND));
+    let taken = Arc::new(AtomicU64::new(0));
     (
-        LaneSender { items: producer, state: state.clone() },
-        LaneReceiver { items: consumer, state, shard: shard.clone() },
+        LaneSender { items: producer, state: state.clone(), pushed: 0, popped: 0, taken: taken.clone() },
+        LaneReceiver { items: consumer, state, shard: shard.clone(), popped: 0, taken },
     )
 }
 
@@ -108,7 +116,17 @@ impl LaneSender {
     /// Hands a delivery over, or marks the lane behind.
     pub fn push(&mut self, delivery: Delivery) {
         debug_assert!(self.is_live());
-        if self.items.push(LaneItem::Delivery(delivery)).is_err() {
+        let bytes = delivery.batch.bytes().len() as u64;
+        if self.pushed + bytes - self.popped > limits::LANE_BYTES_MAX {
+            // A count alone: an old value only makes the lane seem fuller than it is.
+            self.popped = self.taken.load(Ordering::Relaxed);
+        }
+        // An empty lane takes any batch.
+        let waiting = self.pushed - self.popped;
+        let full = waiting > 0 && waiting + bytes > limits::LANE_BYTES_MAX;
+        self.pushed += bytes;
+        if full || self.items.push(LaneItem::Delivery(delivery)).is_err() {
+            self.pushed -= bytes;
             self.state.store(BEHIND, Ordering::Release);
             self.items.nudge();
         }
@@ -123,7 +141,12 @@ impl LaneSender {
 impl LaneReceiver {
     /// The oldest item.
     pub fn pop(&mut self) -> Option<LaneItem> {
-        self.items.pop()
+        let item = self.items.pop();
+        if let Some(LaneItem::Delivery(delivery)) = &item {
+            self.popped += delivery.batch.bytes().len() as u64;
+            self.taken.store(self.popped, Ordering::Relaxed);
+        }
+        item
     }
 
     /// Nothing waits in the lane.

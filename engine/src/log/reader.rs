@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::LogStats;
-use super::catalog::{Catalog, Extent};
+use super::catalog::{Catalog, Extent, Partition};
 use super::segment::select;
 use super::storage::Storage;
 use crate::batch::{Batch, decode_whole};
@@ -93,6 +93,15 @@ impl<S: Storage> LogReader<S> {
     /// First offset that is kept and first offset that is not synced yet; `(0, 0)` for a partition that is not there.
     pub fn bounds(&self, partition: u32) -> (u64, u64) {
         self.catalog.with(partition, |partition| (partition.start, partition.end)).unwrap_or((0, 0))
+    }
+
+    /// As [`read`](Self::read) if memory has the batches: never waits for a disk. `None` if it has not.
+    pub fn read_recent(&self, partition: u32, from: u64, bytes_max: usize) -> Option<Vec<Arc<Batch>>> {
+        let look = |found: &Partition<S::File>| {
+            let has = found.recent.front().is_some_and(|oldest| oldest.base_offset() <= from);
+            has.then(|| recent(&found.recent, from, bytes_max))
+        };
+        self.catalog.with(partition, look).flatten()
     }
 
     /// The batches from the one that holds `from` on, synced ones only, until they have `bytes_max` bytes: at least one if

@@ -15,7 +15,7 @@ use engine::route::EndpointId;
 use tokio::sync::watch;
 
 use super::feeder::{FeedMode, Feeder};
-use super::switchboard::Switchboard;
+use super::switchboard::{Connected, Switchboard};
 use crate::config::EndpointKind;
 
 /// Deliveries between feeder and sink.
@@ -69,15 +69,18 @@ pub struct EndpointTask {
     mode: watch::Receiver<FeedMode>,
     _ended: watch::Sender<()>,
     around: Surroundings,
+    /// Lanes that were laid before it runs.
+    connected: Option<Connected>,
 }
 
-/// Prepares an endpoint that goes on at `start`, one offset per partition.
+/// Prepares an endpoint that goes on at `start`, one offset per partition, by lanes that are laid already if there are any.
 pub fn prepare(
     id: EndpointId,
     name: &str,
     kind: EndpointKind,
     start: &[u64],
     around: Surroundings,
+    connected: Option<Connected>,
 ) -> (Endpoint, EndpointTask) {
     let (mode, mode_of_task) = watch::channel(FeedMode::Follow);
     let (ended_sender, ended) = watch::channel(());
@@ -96,6 +99,7 @@ pub fn prepare(
         mode: mode_of_task,
         _ended: ended_sender,
         around,
+        connected,
     };
     let name = name.to_owned();
     (Endpoint { id, name, kind, stats, lost_events, is_behind, cursors, mode, ended }, task)
@@ -131,9 +135,15 @@ impl EndpointTask {
             let start = current(&self.cursors).all();
             let cursors = Arc::new(Cursors::new(&start));
             *self.cursors.lock().unwrap_or_else(PoisonError::into_inner) = cursors.clone();
-            let bell = Bell::default();
             let (sender, feed) = feed(FEED_DELIVERIES_MAX, cursors);
-            let lanes = self.around.switchboard.connect(self.id, &bell).await;
+            let (bell, lanes) = match self.connected.take() {
+                Some(connected) => connected,
+                None => {
+                    let bell = Bell::default();
+                    let lanes = self.around.switchboard.connect(self.id, &bell).await;
+                    (bell, lanes)
+                }
+            };
             let feeder = Feeder {
                 follower: Follower::new(self.id, lanes, self.around.heads.clone(), start),
                 name: self.name.clone(),

@@ -28,7 +28,7 @@ use super::replays::Replays;
 use super::switchboard::Switchboard;
 use super::{RunningNode, Shared, snapshot, tables};
 use crate::api::{self, ApiState};
-use crate::config::NodeConfig;
+use crate::config::{EndpointKind, NodeConfig};
 use crate::state::{State, StateError};
 
 /// Control commands that wait for a shard.
@@ -174,6 +174,9 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     }
     let switchboard =
         Arc::new(Switchboard::new(commands, shard_bells.clone(), Arc::new(ArcSwap::new(table)), partitions));
+    let connected = switchboard.connect_all(
+        config.endpoints.iter().filter(|endpoint| !matches!(endpoint.kind, EndpointKind::Hub)).map(|e| ids[&e.name]),
+    );
     let config = Arc::new(config);
     let replays = Replays::new(log.reader(), config.clone());
     let shared = Arc::new(Shared {
@@ -251,7 +254,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         ids,
         table_version: 1,
     };
-    node.start_endpoints()?;
+    node.start_endpoints(connected)?;
     node.shared.ready.store(true, Ordering::Release);
     Ok(node)
 }

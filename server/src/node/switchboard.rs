@@ -2,6 +2,7 @@
 //!
 //! What always holds: all shards get the same commands in the same order, because one lock covers each change.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use engine::cursor::ShardLane;
 
 /// Waiting for a shard to take its commands; it does so with every step.
 const COMMAND_RETRY: Duration = Duration::from_micros(200);
+
+/// An endpoint's bell, and its lane from each shard.
+pub type Connected = (Bell, Vec<ShardLane>);
 
 /// See the module.
 pub struct Switchboard {
@@ -49,16 +53,43 @@ impl Switchboard {
 
     /// Gives the endpoint new lanes; those it had are cut.
     pub async fn connect(&self, endpoint: EndpointId, bell: &Bell) -> Vec<ShardLane> {
-        let shards = self.shard_bells.len() as u32;
         let mut receivers = Vec::with_capacity(self.shard_bells.len());
         self.send(None, |shard| {
-            let (sender, receiver) = lane(bell, &self.shard_bells[shard]);
-            let partitions = (shard as u32..self.partitions).step_by(shards as usize).collect();
-            receivers.push(ShardLane::new(receiver, partitions));
+            let (sender, receiver) = self.lane_of(shard, bell);
+            receivers.push(receiver);
             vec![(endpoint, Some(sender))]
         })
         .await;
         receivers
+    }
+
+    /// Gives many endpoints their first lanes with one command to each shard, before the shards run: then no event can come that is
+    /// not in them. A thousand that connect one by one while a full intake has the cores come too late for its first
+    /// second, each reads that second from the disk, and none is done before the next is to be read. Empty if somebody is changing something.
+    pub fn connect_all(&self, endpoints: impl Iterator<Item = EndpointId>) -> HashMap<EndpointId, Connected> {
+        let Ok(mut commands) = self.commands.try_lock() else { return HashMap::new() };
+        let mut all: HashMap<EndpointId, Connected> =
+            endpoints.map(|endpoint| (endpoint, (Bell::default(), Vec::new()))).collect();
+        let table = self.table.load_full();
+        for (shard, producer) in commands.iter_mut().enumerate() {
+            let mut lanes = Vec::with_capacity(all.len());
+            for (endpoint, (bell, receivers)) in &mut all {
+                let (sender, receiver) = self.lane_of(shard, bell);
+                receivers.push(receiver);
+                lanes.push((*endpoint, Some(sender)));
+            }
+            if producer.push(Command::Install { table: table.clone(), lanes }).is_err() {
+                // Its lanes are abandoned with the command; endpoints connect by themselves.
+                return HashMap::new();
+            }
+        }
+        all
+    }
+
+    fn lane_of(&self, shard: usize, bell: &Bell) -> (LaneSender, ShardLane) {
+        let (sender, receiver) = lane(bell, &self.shard_bells[shard]);
+        let partitions = (shard as u32..self.partitions).step_by(self.shard_bells.len()).collect();
+        (sender, ShardLane::new(receiver, partitions))
     }
 
     /// Cuts the endpoint's lanes.
