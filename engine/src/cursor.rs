@@ -214,7 +214,12 @@ impl Follower {
                     debug_assert!(false, "a delivery before the lane is live");
                     true
                 }
-                None => false,
+                None => {
+                    // The shard answers with its next step, or never, because the node is ending: the log has all up to the heads.
+                    let heads = lane.partitions.iter().map(|partition| (*partition, self.heads.get(*partition)));
+                    self.reading = { heads }.find(|(partition, head)| self.next[*partition as usize] < *head);
+                    self.reading.is_some()
+                }
             },
             Phase::Joining(heads) => {
                 self.reading = heads.pop();

@@ -173,12 +173,13 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     let wanted: HashSet<(u32, u32)> = alerts.iter().copied().collect();
     assert!(well.order_of_arrival().iter().all(|event| wanted.contains(event)), "an event that does not match");
     assert!(node.stop().success());
+    let log = std::fs::read_to_string(data.with_extension("stderr")).unwrap_or_default();
 
     let in_log = check_log(&data, ledger);
 
     // Parquet: each offset of the log exactly once.
     let lake = lake_offsets(&folder.path().join("lake"));
-    assert_eq!(lake.len(), in_log.len());
+    assert_eq!(lake.len(), in_log.len(), "rows in files, events in the log\n{log}");
     assert!(lake == in_log, "the files and the log differ");
 }
 

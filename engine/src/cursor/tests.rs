@@ -125,3 +125,27 @@ fn a_hole_is_named_and_a_skip_moves_on() {
     world.run();
     assert_eq!(world.advanced, [(0, 9)]);
 }
+
+#[test]
+fn who_is_behind_when_the_shards_have_ended_reads_up_to_the_heads() {
+    let mut world = world([0, 0]);
+    for base in 0..5 {
+        world.synced(batch(0, base, &[9]), &[]);
+    }
+    // Nobody answers the wish to be live any more.
+    while !world.follower.is_drained() {
+        match world.follower.step(&world.table) {
+            Step::Deliver(delivery) => {
+                world.delivered.extend(delivery.events().map(|event| (event.partition(), event.offset())));
+            }
+            Step::Read { partition, from } => {
+                let rest =
+                    world.log.iter().filter(|batch| batch.partition() == partition && batch.last_offset() >= from);
+                let rest = rest.cloned().collect();
+                world.follower.give(rest);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(world.delivered, (0..5).map(|offset| (0, offset)).collect::<Vec<_>>());
+}

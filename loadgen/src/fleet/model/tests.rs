@@ -127,7 +127,12 @@ fn a_profile_that_makes_no_sense_says_why() {
         (field("kind = \"choice\", values = []"), "needs `values`"),
         (field("kind = \"choice\", values = [1, 2], weights = [1]"), "2 values and 1 weights"),
         (field("kind = \"text\", length = [5, 1]"), "reversed"),
-        (field("kind = \"text\", length = [0, 60000]\n}, { name = \"g\", kind = \"text\", length = [0, 65000]\n}, { name = \"h\", kind = \"text\", length = [0, 65000]"), "more than 1048576 bytes"),
+        (
+            ["f", "g", "h"].iter().fold("[[profile]]\nname = \"p\"".to_owned(), |text, name| {
+                text + &format!("\n[[profile.field]]\nname = \"{name}\"\nkind = \"text\"\nlength = [0, 65000]")
+            }),
+            "more than 1048576 bytes",
+        ),
         (field("kind = \"walk\", min = 0, max = 1, alarm = \"hot\""), "neither a number nor a range"),
     ] {
         let error = Model::parse(&text).map(|_| ()).expect_err(&text).to_string();
