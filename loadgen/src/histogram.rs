@@ -56,7 +56,8 @@ impl Latencies {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.0.clear();
+        // `clear` would keep the slowest of all time.
+        self.0.reset();
     }
 
     /// Latency in microseconds by percentile, rising and ending with the slowest (100). Percentiles rarer than one value of those
@@ -116,6 +117,16 @@ mod tests {
         assert!(percentiles.contains(&(50.0, 500)), "{percentiles:?}");
         let last: Vec<f64> = percentiles.iter().rev().take(2).map(|(percentile, _)| *percentile).collect();
         assert_eq!(last, [100.0, 99.9]);
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_the_slowest_of_the_next_second() {
+        let mut latencies = Latencies::default();
+        latencies.record_us(9_000);
+        latencies.clear();
+        assert_eq!(latencies.quantiles(), Quantiles::default());
+        latencies.record_us(7);
+        assert_eq!((latencies.quantiles().count, latencies.quantiles().max_us), (1, 7));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl DriveArgs {
             eprintln!("loadgen: warning: {warning}");
         }
         let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let started = about.started.to_string();
+        let started = format!("{:.0}", about.started);
         if let Some(path) = &self.json {
             let written = Written {
                 protocol: about.protocol,
