@@ -108,7 +108,9 @@ mod model {
             if tail - self.0.head.load(Ordering::Acquire) == self.0.slots.len() {
                 return Err(PushError::Full(item));
             }
-            *self.0.slots[tail % self.0.slots.len()].lock().expect("whole") = Some(item);
+            *self.0.slots[tail % self.0.slots.len()]
+                .lock()
+                .expect("only in models: a panic that could poison it has ended the model") = Some(item);
             self.0.tail.store(tail + 1, Ordering::Release);
             Ok(())
         }
@@ -132,7 +134,10 @@ mod model {
             if self.0.tail.load(Ordering::Acquire) == head {
                 return Err(());
             }
-            let item = self.0.slots[head % self.0.slots.len()].lock().expect("whole").take();
+            let item = self.0.slots[head % self.0.slots.len()]
+                .lock()
+                .expect("only in models: a panic that could poison it has ended the model")
+                .take();
             self.0.head.store(head + 1, Ordering::Release);
             item.ok_or(())
         }

@@ -104,7 +104,7 @@
     },
     axes: [
       chart.nines
-        ? axis(percentile, "share of batches that were this fast", { size: 30, splits: eachNine, filter: (_, splits) => splits })
+        ? axis(percentile, "share that was this fast", { size: 30, splits: eachNine, filter: (_, splits) => splits })
         : axis(clock, "time since start (min:s)", { size: 30, incrs: steps, space: 60 }),
       axis(chart.format, chart.unit, { size: 66, ...(chart.base === 2 ? { splits: binary } : {}) }),
     ],

@@ -35,7 +35,7 @@ pub fn generate(plan: &GeneratePlan, out: &mut impl Write) -> io::Result<u64> {
     if plan.devices == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a fleet without devices sends no events"));
     }
-    if let Some(profile) = plan.model.pretty() {
+    if let Some(profile) = plan.model.multiline_profile() {
         let why = format!(
             "profile `{profile}` has line breaks inside its events (spacing = \"pretty\"), which a file of lines cannot hold"
         );

@@ -152,7 +152,7 @@ fn what_a_node_delivers_is_verified_everywhere() {
     files.retain(|file| file.extension().is_some_and(|extension| extension == "parquet"));
     std::fs::remove_file(&files[0]).expect("removes");
     let (code, said) = verify(&["--json", &path("verdict.json"), "parquet", &path("lake")]);
-    assert!(code == 1 && said.contains("was acknowledged and is not there"), "{said}");
+    assert!(code == 1 && said.contains("is expected and is not there"), "{said}");
     let verdict: serde_json::Value =
         serde_json::from_slice(&std::fs::read(path("verdict.json")).expect("reads")).expect("JSON");
     assert_eq!(verdict["clean"], false);

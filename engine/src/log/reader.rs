@@ -97,11 +97,7 @@ impl<S: Storage> LogReader<S> {
 
     /// As [`read`](Self::read) if memory has the batches: never waits for a disk. `None` if it has not.
     pub fn read_recent(&self, partition: u32, from: u64, bytes_max: usize) -> Option<Vec<Arc<Batch>>> {
-        let look = |found: &Partition<S::File>| {
-            let has = found.recent.front().is_some_and(|oldest| oldest.base_offset() <= from);
-            has.then(|| recent(&found.recent, from, bytes_max))
-        };
-        self.catalog.with(partition, look).flatten()
+        self.catalog.with(partition, |found| recent(found, from, bytes_max)).flatten()
     }
 
     /// The batches from the one that holds `from` on, synced ones only, until they have `bytes_max` bytes: at least one if
@@ -111,8 +107,8 @@ impl<S: Storage> LogReader<S> {
             if from < found.start {
                 return Found::FallenOff(found.start);
             }
-            if found.recent.front().is_some_and(|oldest| oldest.base_offset() <= from) {
-                return Found::Recent(recent(&found.recent, from, bytes_max));
+            if let Some(batches) = recent(found, from, bytes_max) {
+                return Found::Recent(batches);
             }
             let at = found.extents.partition_point(|extent| extent.end <= from);
             Found::Stored { end: found.end, extents: found.extents.iter().skip(at).take(4).cloned().collect() }
@@ -193,7 +189,12 @@ impl<S: Storage> LogReader<S> {
     }
 }
 
-fn recent(batches: &std::collections::VecDeque<Arc<Batch>>, from: u64, bytes_max: usize) -> Vec<Arc<Batch>> {
+/// What memory has from `from` on; `None` if that lies before it, or retention has removed it.
+fn recent<F>(found: &Partition<F>, from: u64, bytes_max: usize) -> Option<Vec<Arc<Batch>>> {
+    let batches = &found.recent;
+    if from < found.start || batches.front().is_none_or(|oldest| oldest.base_offset() > from) {
+        return None;
+    }
     let first = batches.partition_point(|batch| batch.last_offset() < from);
     let mut bytes = 0;
     let fits = |batch: &&Arc<Batch>| {
@@ -201,5 +202,5 @@ fn recent(batches: &std::collections::VecDeque<Arc<Batch>>, from: u64, bytes_max
         bytes += batch.bytes().len();
         fits
     };
-    batches.range(first..).take_while(fits).cloned().collect()
+    Some(batches.range(first..).take_while(fits).cloned().collect())
 }

@@ -141,7 +141,6 @@ impl DriveArgs {
         // The watch counts from the start of the run when it is read only once.
         if let Some(usage) = own.as_mut().and_then(Watch::sample)
             && usage.cpu_cores > BUSY_MAX * f64::from(threads)
-            && self.rate.is_some()
         {
             warnings.push(format!(
                 "the load generator itself kept {:.2} of {threads} core(s) busy: it may be the bottleneck, not the target. \

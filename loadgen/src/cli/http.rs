@@ -60,7 +60,7 @@ pub fn run(args: HttpArgs) -> Ended {
         FormatArg::CloudeventsBatch => Format::CloudEventsBatch,
         FormatArg::Cloudevents => Format::CloudEvent,
     };
-    if let (Format::Ndjson, Some(profile)) = (plan.format, model.pretty()) {
+    if let (Format::Ndjson, Some(profile)) = (plan.format, model.multiline_profile()) {
         return Err(format!(
             "profile `{profile}` has line breaks inside its events (spacing = \"pretty\"), which NDJSON cannot carry; \
              take --format cloudevents-batch"

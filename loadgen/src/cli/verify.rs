@@ -250,7 +250,8 @@ impl VerifyArgs {
 /// A subscriber on a thread of its own.
 struct Subscribed {
     stop: watch::Sender<bool>,
-    thread: JoinHandle<Result<(), String>>,
+    /// How often its connection broke.
+    thread: JoinHandle<Result<u64, String>>,
 }
 
 impl Subscribed {
@@ -264,7 +265,7 @@ impl Subscribed {
             let taken = mqtt::subscribe(plan, stopped, Some(ready), |message| {
                 spool.with(|spool| spool.take(message.payload, now_us(), message.dup));
             });
-            runtime.block_on(taken).map(|_| ()).map_err(|error| error.to_string())
+            runtime.block_on(taken).map(|seen| seen.reconnects).map_err(|error| error.to_string())
         })?;
         let subscribed = Self { stop, thread };
         match stands.blocking_recv() {
@@ -276,7 +277,12 @@ impl Subscribed {
 
     fn end(self) -> Result<(), Box<dyn Error>> {
         self.stop.send_replace(true);
-        self.thread.join().map_err(|_| "the subscriber's thread ended by a fault")??;
+        let broke = self.thread.join().map_err(|_| "the subscriber's thread ended by a fault")??;
+        if broke > 0 {
+            eprintln!(
+                "loadgen: warning: the subscription broke {broke} times; what the broker sent meanwhile counts as lost"
+            );
+        }
         Ok(())
     }
 }

@@ -138,7 +138,7 @@ impl Model {
     }
 
     /// The first profile whose events have line breaks, which a file of lines cannot carry.
-    pub fn pretty(&self) -> Option<&str> {
+    pub fn multiline_profile(&self) -> Option<&str> {
         self.profiles.iter().find(|profile| profile.pretty).map(|profile| profile.name.as_str())
     }
 

@@ -44,7 +44,7 @@ fn one_lost_event_is_named() {
     let verdict = verify(&kept(), &rows);
     assert_eq!(verdict.lost, 1);
     assert_eq!(verdict.findings, [finding(Fault::Lost, 104, 7, None)]);
-    assert_eq!(verdict.findings[0].to_string(), "dev-000000104 event 7 was acknowledged and is not there");
+    assert_eq!(verdict.findings[0].to_string(), "dev-000000104 event 7 is expected and is not there");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl fmt::Display for Finding {
             write!(f, " at {position}")?;
         }
         f.write_str(match self.fault {
-            Fault::Lost => " was acknowledged and is not there",
+            Fault::Lost => " is expected and is not there",
             Fault::Duplicate => " is there again though sent once",
             Fault::Inverted => " comes after a later one of its device",
             Fault::Unwanted => " should not have matched",

@@ -13,7 +13,7 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Drop,
-    /// With the next one of the same device; here: it is kept back until another event has been written that many later.
+    /// With the next one of the same device.
     Swap,
     Duplicate,
     Flip,

@@ -86,15 +86,15 @@ fn write(page: &mut String, report: &Report<'_>, data: &data::Data) -> fmt::Resu
         page,
         "latency",
         "Latency over time",
-        "From the time at which a batch was intended to be sent to its receipt, of the batches acknowledged at that time.",
-        "No batch was acknowledged.",
+        "From the time at which a request or message was intended to be sent to its receipt, of those acknowledged at that time.",
+        "Nothing was acknowledged.",
     )?;
     chart(
         page,
         "distribution",
         "Latency by percentile",
-        "Of the whole run. Each step to the right is ten times rarer: at 99.9&nbsp;%, one batch in a thousand took longer.",
-        "No batch was acknowledged.",
+        "Of the whole run. Each step to the right is ten times rarer: at 99.9&nbsp;%, one in a thousand took longer.",
+        "Nothing was acknowledged.",
     )?;
     let unwatched = "No process was watched in this run.";
     chart(
@@ -194,10 +194,10 @@ fn tables(page: &mut String, report: &Report<'_>) -> fmt::Result {
 fn method(page: &mut String) -> fmt::Result {
     page.write_str(
         "<section>\n<h2>How latency was measured</h2>\n\
-         <p>At a given rate every batch has a time at which it is to be sent, fixed before the run. Its latency counts from that time to its \
-         receipt, not from the moment at which it went out. A target that stalls is therefore charged for every batch that had to wait \
+         <p>At a given rate every request or message has a time at which it is to be sent, fixed before the run. Its latency counts from that time to its \
+         receipt, not from the moment at which it went out. A target that stalls is therefore charged for every one that had to wait \
          meanwhile, not only for the one that was on its way: the figures are free of coordinated omission.</p>\n\
-         <p>Without a given rate (closed loop) the next batch goes out when the one before it has its receipt, so latency counts from \
+         <p>Without a given rate (closed loop) the next goes out when the one before it has its receipt, so latency counts from \
          the send, and a stall shows as a lower rate instead.</p>\n\
          <p>Latencies are kept in HDR histograms with three digits. In long runs, where a point stands for more than a second, it shows \
          the worst of its seconds.</p>\n</section>\n",

@@ -1,14 +1,14 @@
 //! A folder of Parquet files: every row is held against the event that the seed makes again, column by column.
 //!
 //! Files are read in the order of their names. A row is told by `device_id` and `seq`; each other column that is called like a field
-//! must say what the event said. Where a sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
+//! must say what the event said, if it is of a type that holds that exactly: text, truth values, whole numbers, doubles. Where a sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
@@ -76,12 +76,20 @@ impl<'a> Rows<'a> {
         let column = |name: &str| batch.column_by_name(name).map(|column| &**column);
         let needed = |name: &str| column(name).ok_or(format!("there is no column `{name}`, by which an event is told"));
         let (device, seq) = (needed("device_id")?, needed("seq")?);
+        for (name, column) in [("device_id", device), ("seq", seq)] {
+            if !is_exact(column.data_type()) {
+                return Err(format!(
+                    "column `{name}`, by which an event is told, is of type {}, which is not read here",
+                    column.data_type()
+                ));
+            }
+        }
         let schema = batch.schema_ref();
         let mut fields = Vec::new();
         for (at, field) in schema.fields().iter().enumerate() {
-            // Columns of nested members are called by their whole name, or by the last part of it.
             let place = question.kept.model.find(field.name());
-            if let Some(place) = place.filter(|_| !matches!(field.name().as_str(), "device_id" | "seq" | "ts")) {
+            let is_own = matches!(field.name().as_str(), "device_id" | "seq" | "ts");
+            if let Some(place) = place.filter(|_| !is_own && is_exact(field.data_type())) {
                 fields.push((field.name().as_str(), place, &**batch.column(at)));
             }
         }
@@ -128,6 +136,22 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// A column of this type holds a field's value as it was sent; others (categories, single floats, times) would differ without being wrong.
+fn is_exact(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Boolean
+            | DataType::Float64
+            | DataType::Int64
+            | DataType::UInt64
+            | DataType::Int32
+            | DataType::UInt32
+    )
+}
+
 fn rest_says(rest: &str, name: &str, wanted: &Value) -> bool {
     let Ok(serde_json::Value::Object(rest)) = serde_json::from_str(rest) else { return false };
     match (rest.get(name), wanted) {
@@ -157,7 +181,6 @@ fn number(column: &dyn Array, row: usize) -> Option<f64> {
     }
     match column.data_type() {
         DataType::Float64 => Some(column.as_primitive::<Float64Type>().value(row)),
-        DataType::Float32 => Some(f64::from(column.as_primitive::<Float32Type>().value(row))),
         DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row) as f64),
         DataType::UInt64 => Some(column.as_primitive::<UInt64Type>().value(row) as f64),
         DataType::Int32 => Some(f64::from(column.as_primitive::<Int32Type>().value(row))),

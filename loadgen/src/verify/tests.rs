@@ -164,6 +164,59 @@ fn a_spool_shows_what_arrived_in_its_order() {
     assert!(latency.count == arrived && latency.p50_us.abs_diff(499_500) < 1_500, "{latency:?}");
 }
 
+/// The columns of `payloads` that a sink might have, as a file of Parquet in a folder of its own.
+fn parquet_of(payloads: &[Vec<u8>], change: impl Fn(usize, &mut serde_json::Value)) -> tempfile::TempDir {
+    use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+    let mut events: Vec<serde_json::Value> =
+        payloads.iter().map(|event| serde_json::from_slice(event).unwrap()).collect();
+    events.iter_mut().enumerate().for_each(|(at, event)| change(at, event));
+    let text =
+        |name: &str| -> ArrayRef { Arc::new(StringArray::from_iter(events.iter().map(|event| event[name].as_str()))) };
+    let columns: [(&str, ArrayRef); 6] = [
+        ("device_id", text("device_id")),
+        ("seq", Arc::new(Int64Array::from_iter(events.iter().map(|event| event["seq"].as_i64())))),
+        ("temp", Arc::new(Float64Array::from_iter(events.iter().map(|event| event["temp"].as_f64())))),
+        ("status", text("status")),
+        ("door", Arc::new(BooleanArray::from_iter(events.iter().map(|event| event["door"].as_bool())))),
+        // Holds no decimal exactly, and so says nothing.
+        (
+            "humidity",
+            Arc::new(Float32Array::from_iter(events.iter().map(|event| event["humidity"].as_f64().map(|n| n as f32)))),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("rows.parquet")).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    folder
+}
+
+#[test]
+fn every_column_of_parquet_is_held_against_the_event() {
+    let (kept, payloads) = run(500);
+    let question = question(kept, None);
+    let judged = |folder: &tempfile::TempDir| {
+        let mut verifier = question.verifier();
+        parquet(&question, &mut verifier, folder.path(), &mut |_| {}).unwrap();
+        verifier.finish()
+    };
+    let right = judged(&parquet_of(&payloads, |_, _| {}));
+    assert!(right.is_clean() && right.rows == 500, "{right}");
+    let wrong = judged(&parquet_of(&payloads, |at, event| match at {
+        7 => event["temp"] = 99.5.into(),
+        8 => event["status"] = "fine".into(),
+        9 => event["door"] = serde_json::Value::Null,
+        _ => {}
+    }));
+    assert_eq!((wrong.corrupted, wrong.lost, wrong.rows), (3, 0, 500), "{wrong}");
+    assert!(wrong.corruptions[0].contains("column `temp`"), "{wrong}");
+    let empty = tempfile::tempdir().unwrap();
+    let error = parquet(&question, &mut question.verifier(), empty.path(), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("there is no *.parquet"), "{error}");
+}
+
 #[test]
 fn what_a_carrier_repeats_is_legal_and_what_it_does_not_mark_is_not() {
     let (kept, payloads) = run(100);

@@ -67,7 +67,10 @@ pub(super) fn field(spec: &FieldSpec, index: usize) -> Result<Field, String> {
         KindSpec::Constant => Kind::Constant(constant(spec.value.as_ref().ok_or("needs a `value`")?)?),
         KindSpec::Walk => {
             let (low, high) = bounds(spec, scale)?;
-            let wander = share(spec.wander.unwrap_or(0.15), "wander")?.min(0.5);
+            let wander = spec.wander.unwrap_or(0.15);
+            if !(0.0..=0.5).contains(&wander) {
+                return Err("has a `wander` outside 0 to 0.5: it swings that share of the range to both sides".into());
+            }
             let swing = ((high - low) as f64 * wander) as i64;
             let shift = spec.lasts.unwrap_or(32).next_power_of_two().trailing_zeros().min(20);
             Kind::Walk(Walk {

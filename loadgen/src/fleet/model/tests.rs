@@ -118,6 +118,7 @@ fn a_profile_that_makes_no_sense_says_why() {
         (field("optional = true"), "needs a `kind`"),
         (field("kind = \"wlak\""), "unknown variant `wlak`"),
         (field("kind = \"walk\", min = 1"), "needs `max`"),
+        (field("kind = \"walk\", min = 1, max = 2, wander = 0.6"), "outside 0 to 0.5"),
         (field("kind = \"walk\", min = 2, max = 1"), "`min` above its `max`"),
         (field("kind = \"uniform\", min = 0, max = 1e10"), "more than 2^32 steps"),
         (field("kind = \"uniform\", min = 0, max = 1, decimals = 20"), "9 is the most"),
@@ -143,7 +144,7 @@ fn a_profile_that_makes_no_sense_says_why() {
 #[test]
 fn the_built_in_profile_is_one_shape_of_one_line() {
     let model = Model::telemetry();
-    assert_eq!((model.profile_names().collect::<Vec<_>>(), model.pretty()), (vec!["telemetry"], None));
+    assert_eq!((model.profile_names().collect::<Vec<_>>(), model.multiline_profile()), (vec!["telemetry"], None));
     assert_eq!(model.source(), Model::telemetry_source());
 }
 

@@ -57,8 +57,8 @@ fn report<'a>(series: &'a Series, latencies: &Latencies) -> Report<'a> {
     let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Report {
         title: "100,000 devices, 250,000 events/s".into(),
-        target: "127.0.0.1:8080 (HTTP, NDJSON)".into(),
-        command: "loadgen http --devices 100000 --rate 250000 --seconds 120 --html report.html http://127.0.0.1:8080"
+        target: "http://node.example/events".into(),
+        command: "loadgen http --target http://node.example/events --devices 100000 --rate 250000 --seconds 120 --report run.html"
             .into(),
         started: "2026-11-21 07:30:00 UTC".into(),
         facts: vec![
