@@ -1,7 +1,8 @@
 //! A folder of Parquet files: every row is held against the event that the seed makes again, column by column.
 //!
 //! Files are read in the order of their names. A row is told by `device_id` and `seq`; each other column that is called like a field
-//! must say what the event said, if it is of a type that holds that exactly: text, truth values, whole numbers, doubles. Where a sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
+//! must say what the event said, if it is of a type that holds that exactly: text, truth values, whole numbers, doubles. Where a
+//! sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
