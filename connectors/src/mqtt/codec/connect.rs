@@ -112,11 +112,7 @@ pub(super) fn decode<'a>(frame: &Frame<'a>) -> Result<Connect<'a>, DecodeError> 
 
 fn version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
     let name = reader.binary()?;
-    let unsupported = |detail, answer| DecodeError {
-        reason: Reason::UnsupportedProtocolVersion,
-        detail,
-        answer,
-    };
+    let unsupported = |detail, answer| DecodeError { reason: Reason::UnsupportedProtocolVersion, detail, answer };
     if name != b"MQTT" && name != b"MQIsdp" {
         return Err(unsupported("the protocol name is neither MQTT nor MQIsdp", None));
     }

@@ -184,9 +184,10 @@ impl<'a> Walk<'a> {
                 value => Property::PacketBytesMax(value),
             },
             WILDCARD_AVAILABLE => Property::WildcardAvailable(yes(reader, "wildcard available is neither 0 nor 1")?),
-            SUBSCRIPTION_IDS_AVAILABLE => {
-                Property::SubscriptionIdsAvailable(yes(reader, "subscription identifiers available is neither 0 nor 1")?)
-            }
+            SUBSCRIPTION_IDS_AVAILABLE => Property::SubscriptionIdsAvailable(yes(
+                reader,
+                "subscription identifiers available is neither 0 nor 1",
+            )?),
             SHARED_AVAILABLE => Property::SharedAvailable(yes(reader, "shared available is neither 0 nor 1")?),
             _ => return Err(DecodeError::malformed("a property is unknown")),
         })
@@ -206,8 +207,14 @@ fn find(mut list: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
     loop {
         let (&id, rest) = list.split_first()?;
         let bytes = match id {
-            PAYLOAD_FORMAT | REQUEST_PROBLEM_INFORMATION | REQUEST_RESPONSE_INFORMATION | QOS_MAX | RETAIN_AVAILABLE
-            | WILDCARD_AVAILABLE | SUBSCRIPTION_IDS_AVAILABLE | SHARED_AVAILABLE => 1,
+            PAYLOAD_FORMAT
+            | REQUEST_PROBLEM_INFORMATION
+            | REQUEST_RESPONSE_INFORMATION
+            | QOS_MAX
+            | RETAIN_AVAILABLE
+            | WILDCARD_AVAILABLE
+            | SUBSCRIPTION_IDS_AVAILABLE
+            | SHARED_AVAILABLE => 1,
             SERVER_KEEP_ALIVE | RECEIVE_MAX | TOPIC_ALIAS_MAX | TOPIC_ALIAS => 2,
             MESSAGE_EXPIRY | SESSION_EXPIRY | WILL_DELAY | PACKET_BYTES_MAX => 4,
             SUBSCRIPTION_ID => 1 + rest.iter().position(|byte| byte & 0x80 == 0)?,

@@ -319,8 +319,7 @@ pub fn write_subscribe<'f>(
     let mut writer = Writer::new(out, 0x82);
     writer.two(packet_id);
     if version == Version::V5 {
-        writer
-            .properties(|out| List::new(out).varint(property::SUBSCRIPTION_ID, subscription_id).user(user).fits());
+        writer.properties(|out| List::new(out).varint(property::SUBSCRIPTION_ID, subscription_id).user(user).fits());
     }
     let mut filters = filters.into_iter().peekable();
     if filters.peek().is_none() {

@@ -21,6 +21,17 @@ fn same(version: Version, from: Side, bytes: &[u8]) -> Packet<'_> {
     packet
 }
 
+/// `bytes` with their length before them; at most 127, as all here.
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    assert!(bytes.len() < 128);
+    [&[bytes.len() as u8], bytes].concat()
+}
+
+/// A packet of a first byte and the parts of its body.
+fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
+    [&[first][..], &sized(&parts.concat())].concat()
+}
+
 #[test]
 fn connect_of_3_1_1_as_the_standard_prints_it() {
     // Figure 3.6: user name and password, will with QoS 1, clean session, keep alive 10.
@@ -54,11 +65,16 @@ fn connect_of_3_1() {
 
 #[test]
 fn connect_of_5_with_every_property() {
-    let bytes = b"\x10\x76\0\x04MQTT\x05\xEE\0\x3C\
-        \x2C\x11\0\0\0\x0A\x15\0\x03jwt\x16\0\x02\0\x01\x17\0\x19\x01\x21\0\x14\x22\0\x05\x26\0\x01a\0\x01b\x26\0\x01a\0\x00\x27\0\0\x10\0\
-        \0\x01i\
-        \x27\x18\0\0\0\x05\x01\x01\x02\0\0\0\x07\x03\0\x01t\x08\0\x01r\x09\0\x01c\x26\0\x01x\0\x01y\x26\0\x01x\0\x01z\
-        \0\x01w\0\x01p\0\x01u\0\x01s";
+    let list = sized(
+        b"\x11\0\0\0\x0A\x15\0\x03jwt\x16\0\x02\0\x01\x17\0\x19\x01\x21\0\x14\x22\0\x05\
+        \x26\0\x01a\0\x01b\x26\0\x01a\0\0\x27\0\0\x10\0",
+    );
+    let will = sized(
+        b"\x18\0\0\0\x05\x01\x01\x02\0\0\0\x07\x03\0\x01t\x08\0\x01r\x09\0\x01c\
+        \x26\0\x01x\0\x01y\x26\0\x01x\0\x01z",
+    );
+    let head = b"\0\x04MQTT\x05\xEE\0\x3C";
+    let bytes = &packet(0x10, &[head, &list, b"\0\x01i", &will, b"\0\x01w\0\x01p\0\x01u\0\x01s"]);
     let Packet::Connect(connect) = same(Version::V311, Side::Client, bytes) else { panic!("a CONNECT") };
     let properties = connect.properties;
     assert_eq!(properties.session_expiry_s, Some(10));
@@ -100,9 +116,11 @@ fn connack_of_each_version() {
         let Packet::ConnAck(connack) = same(Version::V31, Side::Server, &bytes) else { panic!("a CONNACK") };
         assert_eq!(connack.reason, reason);
     }
-    let bytes = b"\x20\x45\x00\x00\x42\
-        \x11\0\0\0\x01\x12\0\x01c\x13\0\x1E\x15\0\x01m\x16\0\x01d\x1A\0\x01i\x1C\0\x01s\x1F\0\x01r\x21\0\x02\x22\0\x03\x24\x01\
-        \x25\0\x26\0\x01k\0\x01v\x27\0\0\0\x09\x28\0\x29\0\x2A\0";
+    let list = sized(
+        b"\x11\0\0\0\x01\x12\0\x01c\x13\0\x1E\x15\0\x01m\x16\0\x01d\x1A\0\x01i\x1C\0\x01s\x1F\0\x01r\x21\0\x02\x22\0\x03\
+        \x24\x01\x25\0\x26\0\x01k\0\x01v\x27\0\0\0\x09\x28\0\x29\0\x2A\0",
+    );
+    let bytes = &packet(0x20, &[&[0, 0], &list]);
     let Packet::ConnAck(connack) = same(Version::V5, Side::Server, bytes) else { panic!("a CONNACK") };
     let properties = connack.properties;
     assert_eq!(properties.server_keep_alive_s, Some(30));
@@ -136,12 +154,16 @@ fn publish_of_each_version() {
     }
     let Packet::Publish(publish) = same(Version::V5, Side::Server, b"\x30\x06\0\x03a/b\0") else { panic!("a PUBLISH") };
     assert_eq!((publish.packet_id, publish.payload), (0, &b""[..]));
-    let bytes = b"\x32\x35\0\0\0\x01\x2E\x01\x01\x02\0\0\0\x3C\x03\0\x01t\x08\0\x01r\x09\0\x01c\x23\0\x07\x26\0\x01a\0\x01b\x26\0\x01a\0\x01c\x0B\x01\x0B\xFF\xFF\xFF\x7F!!";
+    let list = sized(
+        b"\x01\x01\x02\0\0\0\x3C\x03\0\x01t\x08\0\x01r\x09\0\x01c\x23\0\x07\x26\0\x01a\0\x01b\x26\0\x01a\0\x01c\
+        \x0B\x01\x0B\xFF\xFF\xFF\x7F",
+    );
+    let bytes = &packet(0x32, &[&[0, 0, 0, 1], &list, b"!!"]);
     let Packet::Publish(publish) = same(Version::V5, Side::Server, bytes) else { panic!("a PUBLISH") };
     assert_eq!(publish.properties.topic_alias, Some(7));
     assert_eq!(publish.properties.subscription_ids.collect::<Vec<_>>(), [1, 268_435_455]);
     assert_eq!(publish.properties.user.iter().collect::<Vec<_>>(), [("a", "b"), ("a", "c")]);
-    assert_eq!(publish.properties.raw, &bytes[7..53]);
+    assert_eq!(publish.properties.raw, &list[1..]);
     assert_eq!(publish.payload, b"!!");
 }
 
@@ -196,27 +218,18 @@ fn subscribe_and_its_answer() {
     for version in [Version::V31, Version::V311] {
         let Packet::Subscribe(subscribe) = same(version, Side::Client, bytes) else { panic!("a SUBSCRIBE") };
         assert_eq!(subscribe.packet_id, 10);
-        let wanted = [
-            ("a/b", SubscribeOptions::new(Qos::AtLeastOnce)),
-            ("c/d", SubscribeOptions::new(Qos::ExactlyOnce)),
-        ];
+        let wanted =
+            [("a/b", SubscribeOptions::new(Qos::AtLeastOnce)), ("c/d", SubscribeOptions::new(Qos::ExactlyOnce))];
         assert_eq!(subscribe.filters.collect::<Vec<_>>(), wanted);
     }
-    let bytes = b"\x82\x16\0\x0A\x0A\x0B\x80\x01\x26\0\x01k\0\x01v\0\x01a\x2D\0\x01#\x12";
+    let list = sized(b"\x0B\x80\x01\x26\0\x01k\0\x01v");
+    let bytes = &packet(0x82, &[&[0, 10], &list, b"\0\x01a\x2D\0\x01#\x12"]);
     let Packet::Subscribe(subscribe) = same(Version::V5, Side::Client, bytes) else { panic!("a SUBSCRIBE") };
     assert_eq!(subscribe.subscription_id, Some(128));
-    let first = SubscribeOptions {
-        qos: Qos::AtLeastOnce,
-        no_local: true,
-        retain_as_published: true,
-        retain_handling: 2,
-    };
-    let second = SubscribeOptions {
-        qos: Qos::ExactlyOnce,
-        no_local: false,
-        retain_as_published: false,
-        retain_handling: 1,
-    };
+    let first =
+        SubscribeOptions { qos: Qos::AtLeastOnce, no_local: true, retain_as_published: true, retain_handling: 2 };
+    let second =
+        SubscribeOptions { qos: Qos::ExactlyOnce, no_local: false, retain_as_published: false, retain_handling: 1 };
     assert_eq!(subscribe.filters.collect::<Vec<_>>(), [("a", first), ("#", second)]);
     let Packet::SubAck(ack) = same(Version::V311, Side::Server, &[0x90, 5, 0, 10, 0, 2, 0x80]) else {
         panic!("a SUBACK")
@@ -371,19 +384,38 @@ fn what_no_packet_can_hold_leaves_the_buffer_as_it_was() {
 
 #[test]
 fn topic_names_and_filters() {
-    for name in ["a", "/", "a/b", "$SYS/x", " ", "ä/ö", "sport/tennis/player1", "\u{1}", "\u{FFFF}", "12345678", "1234567890"] {
+    for name in
+        ["a", "/", "a/b", "$SYS/x", " ", "ä/ö", "sport/tennis/player1", "\u{1}", "\u{FFFF}", "12345678", "1234567890"]
+    {
         assert!(is_topic_name(name), "{name:?}");
         assert!(is_topic_filter(name), "{name:?}");
     }
     for name in ["", "+", "#", "a/+", "a/#", "12345678+", "+2345678", "a\0", "12345678\0"] {
         assert!(!is_topic_name(name), "{name:?}");
     }
-    for filter in ["+", "#", "a/+/b", "+/+", "/+", "a/#", "+/#", "$share/g/a/#", "$share/g//", "$share/g/#", "$shared", "$share"] {
+    for filter in
+        ["+", "#", "a/+/b", "+/+", "/+", "a/#", "+/#", "$share/g/a/#", "$share/g//", "$share/g/#", "$shared", "$share"]
+    {
         assert_eq!(is_topic_filter(filter), filter != "$share", "{filter:?}");
     }
-    for filter in
-        ["", "a#", "#/a", "a/#/b", "a+", "+a", "a/b+/c", "##", "++", "\0", "$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a"]
-    {
+    for filter in [
+        "",
+        "a#",
+        "#/a",
+        "a/#/b",
+        "a+",
+        "+a",
+        "a/b+/c",
+        "##",
+        "++",
+        "\0",
+        "$share/",
+        "$share/g",
+        "$share/g/",
+        "$share//a",
+        "$share/+/a",
+        "$share/g#/a",
+    ] {
         assert!(!is_topic_filter(filter), "{filter:?}");
     }
     assert!(is_topic_name(&"x".repeat(65_535)) && is_topic_filter(&"x".repeat(65_535)));

@@ -12,8 +12,8 @@ fn refused(version: Version, from: Side, first: u8, body: &[u8]) -> DecodeError 
     }
 }
 
-use Reason::{MalformedPacket as Malformed, ProtocolError as Protocol, TopicAliasInvalid, TopicNameInvalid};
 use Reason::UnsupportedProtocolVersion as Unsupported;
+use Reason::{MalformedPacket as Malformed, ProtocolError as Protocol, TopicAliasInvalid, TopicNameInvalid};
 use Side::{Client, Server};
 use Version::{V5, V31, V311};
 

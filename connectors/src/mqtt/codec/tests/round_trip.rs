@@ -41,9 +41,22 @@ fn parts() -> impl Strategy<Value = Parts> {
         proptest::collection::vec((text(), any::<u8>()), 1..5),
         proptest::collection::vec(any::<u8>(), 1..6),
     )
-        .prop_map(|((version, bits, qos), (two, four), (texts, topics, binaries), pairs, ids, filters, reasons)| {
-            Parts { version, bits, qos, two, four, texts, topics, binaries, pairs, ids, filters, reasons }
-        })
+        .prop_map(
+            |((version, bits, qos), (two, four), (texts, topics, binaries), pairs, ids, filters, reasons)| Parts {
+                version,
+                bits,
+                qos,
+                two,
+                four,
+                texts,
+                topics,
+                binaries,
+                pairs,
+                ids,
+                filters,
+                reasons,
+            },
+        )
 }
 
 impl Parts {
