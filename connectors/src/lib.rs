@@ -10,6 +10,7 @@ pub mod sink;
 pub mod cloudevents;
 pub mod http;
 pub mod hub;
+pub mod mqtt;
 pub mod parquet;
 pub mod file;
 pub mod webhook;
