@@ -13,3 +13,4 @@ pub mod hub;
 pub mod parquet;
 pub mod file;
 pub mod webhook;
+pub mod mqtt;
