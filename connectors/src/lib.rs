@@ -14,3 +14,4 @@ pub mod mqtt;
 pub mod parquet;
 pub mod file;
 pub mod webhook;
+pub mod mqtt;
