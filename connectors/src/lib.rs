@@ -11,6 +11,7 @@ pub mod cloudevents;
 pub mod iothub;
 pub mod http;
 pub mod hub;
+pub mod mqtt;
 pub mod parquet;
 pub mod file;
 pub mod webhook;
