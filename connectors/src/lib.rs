@@ -15,4 +15,3 @@ pub mod mqtt;
 pub mod parquet;
 pub mod file;
 pub mod webhook;
-pub mod mqtt;
