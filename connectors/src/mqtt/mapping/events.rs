@@ -52,7 +52,11 @@ pub(super) fn has_envelope(user: UserProperties<'_>) -> bool {
 
 /// The content type as an attribute, if it can be one.
 pub(super) fn media_type(content_type: Option<&str>) -> Option<&str> {
-    content_type.filter(|text| is_media_type(text) && check_value("datacontenttype", text).is_ok())
+    // By far the most frequent one needs no look.
+    let is_good = |text: &&str| {
+        *text == "application/json" || (is_media_type(text) && check_value("datacontenttype", text).is_ok())
+    };
+    content_type.filter(is_good)
 }
 
 /// Puts the user properties: as attributes those that can be and are to be, all others as application properties. `true` if the
@@ -78,13 +82,14 @@ pub(super) fn put_user_properties(
         names.hashes.push(hash);
     }
     for (at, (name, value)) in user.iter().enumerate() {
-        if repeats && names.hashes[..at].contains(&names.hashes[at]) {
-            if user.iter().take(at).any(|(earlier, _)| are_one(earlier, name)) {
-                if is_attribute(name) {
-                    return Err(AttributeError::Twice(name.to_owned()).into());
-                }
-                continue;
-            }
+        let is_repeat = repeats
+            && names.hashes[..at].contains(&names.hashes[at])
+            && user.iter().take(at).any(|(earlier, _)| are_one(earlier, name));
+        if is_repeat && is_attribute(name) {
+            return Err(AttributeError::Twice(name.to_owned()).into());
+        }
+        if is_repeat {
+            continue;
         }
         if is_attribute(name) {
             // The content type has a property of its own; in its absence this may stand for it.
