@@ -5,5 +5,6 @@
 pub mod codec;
 pub mod access;
 pub mod mapping;
+pub mod sink;
 pub mod tls;
 pub mod transport;
