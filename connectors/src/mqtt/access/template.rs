@@ -3,6 +3,9 @@
 //! What always holds: what a variable stands for never becomes a wildcard or a level of its own. A client whose name or attribute
 //! has a `/`, `+` or `#` in it is not granted the template, because it would reach into what belongs to others.
 
+#[cfg(test)]
+mod tests;
+
 use super::attributes::{Attribute, Attributes};
 
 /// Most bytes of a template: topics have no more than 65,535.

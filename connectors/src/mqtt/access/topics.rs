@@ -3,6 +3,9 @@
 //! Both follow the standard: `+` is one level, `#` is any number of levels at the end, none included, and neither reaches at the
 //! first level what begins with `$`.
 
+#[cfg(test)]
+mod tests;
+
 /// The levels of a topic or filter.
 fn levels(text: &str) -> std::str::Split<'_, char> {
     text.split('/')
@@ -39,6 +42,8 @@ pub fn filter_contains(template: &str, requested: &str) -> bool {
     if requested == "#" {
         return matches!(template, "#" | "+/#");
     }
+    // The level above is no topic here: it would be empty.
+    let requested = if requested == "/#" { "/+/#" } else { requested };
     let mut requested = levels(requested);
     let mut template = levels(template);
     while let Some(level) = template.next() {
