@@ -48,7 +48,7 @@ impl Template {
                 format!("`{text}`: `{variable}` is no variable; there are client.authenticationName and client.attributes.<name>")
             })?;
             shape.push_str(&literal);
-            shape.push_str("v");
+            shape.push('v');
             pieces.extend((!literal.is_empty()).then(|| Piece::Literal(std::mem::take(&mut literal).into())));
             pieces.push(piece);
             literal.push_str(suffix);

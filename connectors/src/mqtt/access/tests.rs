@@ -411,3 +411,42 @@ fn grants_are_small_and_shared_where_they_can_be() {
     assert!(Arc::ptr_eq(&grants(&open, "veh-7", "a"), &grants(&open, "veh-8", "b")));
     assert_eq!(open.sessions_per_name_max(), None);
 }
+
+/// The TOML blocks of the manual, in order.
+fn manual() -> Vec<&'static str> {
+    let text = include_str!("../../../../docs/mqtt-access.md");
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_examples_of_the_manual_work() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        listeners: Listeners,
+    }
+    #[derive(serde::Deserialize)]
+    struct Listeners {
+        mqtt: Mqtt,
+    }
+    #[derive(serde::Deserialize)]
+    struct Mqtt {
+        tls: Option<crate::mqtt::tls::TlsConfig>,
+        access: Option<AccessConfig>,
+    }
+    let [tls, access, rules] = manual()[..] else { panic!("three blocks") };
+    let tls = toml::from_str::<File>(tls).unwrap().listeners.mqtt.tls.unwrap();
+    assert_eq!(tls.problems(), []);
+    let config = toml::from_str::<File>(access).unwrap().listeners.mqtt.access.unwrap();
+    assert_eq!(config.problems(), []);
+    let users = [("veh-7", "a"), ("veh-13", "b"), ("guest", "c")];
+    let access = Door::new().rules(rules).passwords(&users).open();
+    let seven = access.authenticate(&with_password("veh-7", "a"), NOW_S).unwrap().grants;
+    let guest = access.authenticate(&with_password("guest", "c"), NOW_S).unwrap().grants;
+    assert_eq!(name(access.authenticate(&with_password("veh-13", "b"), NOW_S)), Err(0x8A));
+    assert!(seven.may_publish("devices/veh-7/telemetry/t") && seven.may_publish("depots/4/arrivals"));
+    assert!(guest.may_publish("devices/guest/telemetry/t") && !guest.may_publish("depots/4/arrivals"));
+    assert!(!guest.may_publish("devices/veh-7/telemetry/t"));
+    assert!(seven.may_subscribe("devices/veh-7/commands/+") && seven.may_subscribe("sensors/gps/#"));
+    assert!(!seven.may_subscribe("devices/+/commands/+") && !guest.may_subscribe("sensors/gps/#"));
+}

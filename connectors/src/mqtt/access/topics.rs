@@ -45,8 +45,7 @@ pub fn filter_contains(template: &str, requested: &str) -> bool {
     // The level above is no topic here: it would be empty.
     let requested = if requested == "/#" { "/+/#" } else { requested };
     let mut requested = levels(requested);
-    let mut template = levels(template);
-    while let Some(level) = template.next() {
+    for level in levels(template) {
         match (level, requested.next()) {
             ("#", _) => return true,
             (_, None | Some("#")) => return false,

@@ -149,8 +149,9 @@ async fn what_a_client_certificate_proves() {
     let ground = Ground::new();
     let ours = || Some(Card::new("Veh-7", Some(&ground.issuer)));
     let own = || Some(Card::new("Veh-7", None));
-    let nothing = || Option::<Card>::None;
-    let cases: [(ClientCertificates, bool, Option<Card>, Option<Option<bool>>); 11] = [
+    let nothing = || None::<Card>;
+    // What is asked for, whether there are authorities, what is shown; whether that is let through, shown on, and verified.
+    let cases = [
         (No, false, ours(), Some(None)),
         (Optional, false, nothing(), Some(None)),
         (Optional, false, ours(), Some(Some(false))),
