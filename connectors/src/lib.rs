@@ -8,6 +8,7 @@ pub mod rate_limited;
 pub mod intake;
 pub mod sink;
 pub mod cloudevents;
+pub mod iothub;
 pub mod http;
 pub mod hub;
 pub mod mqtt;

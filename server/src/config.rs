@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use connectors::file::NdjsonConfig;
 use connectors::http::HttpConfig;
+use connectors::mqtt::sink::MqttSinkConfig;
 use connectors::parquet::ParquetConfig;
 use connectors::webhook::WebhookConfig;
 use engine::event::Source;
@@ -80,6 +81,8 @@ pub enum EndpointKind {
     Parquet(ParquetConfig),
     /// A file of JSON lines.
     Ndjson(NdjsonConfig),
+    /// MQTT messages on topics of the node.
+    Mqtt(MqttSinkConfig),
 }
 
 impl EndpointKind {
@@ -90,6 +93,7 @@ impl EndpointKind {
             Self::Webhook(_) => "webhook",
             Self::Parquet(_) => "parquet",
             Self::Ndjson(_) => "ndjson",
+            Self::Mqtt(_) => "mqtt",
         }
     }
 }

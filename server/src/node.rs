@@ -236,7 +236,7 @@ impl RunningNode {
             endpoints.insert(config.name.clone(), Arc::new(endpoint));
             let core = usize::from(id) % self.core_tasks.len();
             // A core that is gone takes no endpoints; the node is stopping then.
-            let _ = self.core_tasks[core].send(Box::new(move || Box::pin(task.run())));
+            let _ = self.core_tasks[core].send(Box::new(move |intake| Box::pin(task.run(intake))));
         }
         Ok(())
     }

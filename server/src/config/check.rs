@@ -21,7 +21,7 @@ use super::{
 /// Names of endpoints that a user cannot give (sheet `iothub-and-twins.md` 1.4).
 const RESERVED: [&str; 5] = ["events", "fileNotifications", "$default", "operationsMonitoringEvents", HUB];
 const SECTIONS: [&str; 7] = ["node", "log", "listeners", "endpoints", "routes", "fallback", "enrichments"];
-const ENDPOINT_TYPES: [&str; 3] = ["webhook", "parquet", "ndjson"];
+const ENDPOINT_TYPES: [&str; 4] = ["webhook", "parquet", "ndjson", "mqtt"];
 
 /// The outcome of a check.
 #[derive(Clone, Debug)]
@@ -235,7 +235,7 @@ impl Checker<'_> {
             let place = match &kind {
                 EndpointKind::Parquet(parquet) => Some(("dir", parquet.dir.clone())),
                 EndpointKind::Ndjson(ndjson) => Some(("path", ndjson.path.clone())),
-                EndpointKind::Hub | EndpointKind::Webhook(_) => None,
+                EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => None,
             };
             if let Some((field, path)) = place
                 && let Some(other) = places.insert(lexical(&path), name.clone())
@@ -283,6 +283,10 @@ impl Checker<'_> {
             "ndjson" => {
                 let read: connectors::file::NdjsonConfig = table.read(&except, found)?;
                 (EndpointKind::Ndjson(read.clone()), read.problems())
+            }
+            "mqtt" => {
+                let read: connectors::mqtt::sink::MqttSinkConfig = table.read(&except, found)?;
+                (EndpointKind::Mqtt(read.clone()), read.problems())
             }
             other => {
                 let help = match nearest(other, ENDPOINT_TYPES) {
