@@ -17,6 +17,7 @@ mod http;
 mod log;
 mod machine;
 mod matching;
+mod mqtt;
 mod parquet;
 mod peers;
 mod pipe;
@@ -91,6 +92,8 @@ enum Suite {
     Match,
     /// The log beside what the device does alone, replay, cursors, and a thousand endpoints of which ten misbehave.
     Log,
+    /// Our node as an MQTT broker beside mosquitto and rumqttd: processor time per message and delivery, idle connections, latency.
+    Mqtt,
     /// All of them but `scaling`, which wants a machine with many cores.
     All,
     /// Nothing: writes `docs/performance.md` and its charts from the newest records.
@@ -167,6 +170,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::E2e | Suite::All) {
         rows.extend(e2e::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Mqtt | Suite::All) {
+        rows.extend(mqtt::run(&setting)?);
     }
     if cli.suite == Suite::Scaling {
         rows.extend(scaling::run(&setting)?);
