@@ -1,6 +1,7 @@
 //! The cases against mosquitto alone: what a turn measures can be believed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::brokers::{Ask, Broker};
 use super::*;
@@ -49,10 +50,10 @@ fn an_idle_connection_has_memory() {
 }
 
 #[test]
-fn every_message_has_a_latency_but_those_of_the_first_second() {
+fn every_message_has_a_latency_but_those_of_the_warm_up() {
     let Some(broker) = mosquitto() else { return };
-    let measured = latency::measure(&broker, 100, 2).unwrap();
+    let measured = latency::measure(&broker, 100, 1, Duration::from_millis(500)).unwrap();
     let latency = measured.latency;
-    assert!((50..150).contains(&latency.count), "{latency:?}");
+    assert!((20..80).contains(&latency.count), "{latency:?}");
     assert!(latency.p50_us > 0 && latency.p50_us <= latency.p99_us && latency.p99_us < 2_000_000, "{latency:?}");
 }

@@ -30,7 +30,7 @@ const PUBLISHER: u32 = u32::MAX;
 /// How many subscribers, and how much is under way.
 #[derive(Clone, Debug)]
 pub struct FanOutPlan {
-    /// Where to and how to get in; its keep alive does not count: nobody pings.
+    /// Where to and how to get in; its keep alive does not count: nobody pings, and 18 hours are asked for.
     pub access: Access,
     /// Subscribers, each with a connection of its own.
     pub subscribers: u32,
@@ -100,7 +100,7 @@ pub struct FanOut {
 impl FanOut {
     /// Opens all connections; the subscriptions stand when this returns.
     pub async fn open(mut plan: FanOutPlan) -> Result<Self, MqttError> {
-        plan.access.keep_alive_s = 0;
+        plan.access.keep_alive_s = u16::MAX;
         let connections = plan.subscribers.saturating_add(1);
         limits::make_room(u64::from(connections)).map_err(|(needed, files_max)| MqttError::Files {
             connections,
@@ -150,7 +150,7 @@ async fn dial(dialer: &Dialer, plan: &FanOutPlan, number: u32) -> Result<Dialed,
     let access = dialer.access();
     let connect = Connect {
         client_id: &client_id,
-        keep_alive_s: 0,
+        keep_alive_s: access.keep_alive_s,
         clean_start: true,
         username: access.username.as_deref(),
         password: access.password.as_deref().map(str::as_bytes),

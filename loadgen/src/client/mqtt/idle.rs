@@ -1,7 +1,8 @@
 //! Connections that stand and say nothing: what each costs a broker, and how fast it takes them.
 //!
 //! What always holds: at most so many connections are being opened at once, so that a broker's queue of connections that it has not
-//! accepted does not overflow; all that stand are kept until the whole is dropped. They never ping, and ask for no keep alive.
+//! accepted does not overflow; all that stand are kept until the whole is dropped. They never ping, and ask for the longest keep
+//! alive there is: some brokers refuse those that ask for none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -66,7 +67,7 @@ struct Opened {
 
 /// Opens the plan's connections, and gives them once they all stand.
 pub async fn idle(mut plan: IdlePlan) -> Result<Idle, MqttError> {
-    plan.access.keep_alive_s = 0;
+    plan.access.keep_alive_s = u16::MAX;
     let connections = plan.connections;
     limits::make_room(u64::from(connections)).map_err(|(needed, files_max)| MqttError::Files {
         connections,
