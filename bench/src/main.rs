@@ -63,7 +63,7 @@ struct Cli {
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
-    /// Folder for what the nodes of `e2e` and `scaling` write: /dev/shm takes the disk out of the figures.
+    /// Folder for what the nodes of `e2e`, `mqtt` and `scaling` write: /dev/shm takes the disk out of the figures.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// What `route-probe` builds.

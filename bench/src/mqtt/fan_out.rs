@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::Cores;
 use super::brokers::{Ask, Broker, Kind};
 use super::turns::{Brokers, Metric, rows, take_turns};
-use crate::process::{busy_ns, busy_ns_when_quiet};
+use crate::process::busy_ns_when_quiet;
 use crate::row::Row;
 use crate::{Setting, cores};
 
@@ -102,7 +102,7 @@ pub fn measure(
 ) -> Result<Measured, Box<dyn Error>> {
     let before = busy_ns_when_quiet(broker.pid())?;
     let outcome: FanOutOutcome = runtime.block_on(fan.publish(messages))?;
-    let busy = busy_ns(broker.pid())?.saturating_sub(before);
+    let busy = busy_ns_when_quiet(broker.pid())?.saturating_sub(before);
     if outcome.delivered > outcome.expected {
         return Err(format!("{} deliveries for {} that were expected", outcome.delivered, outcome.expected).into());
     }

@@ -75,7 +75,8 @@ pub fn measure(broker: &Broker, publishers: u32, seconds: u32, warm_up: Duration
     plan.events = u64::from(publishers) * u64::from(seconds);
     plan.client_prefix = "bench".to_owned();
     plan.access.session_expiry_s = 0;
-    plan.connects_per_s = 5_000.0;
+    // The queue of connections that a broker has not accepted yet is short, and one of them takes a thousand a second.
+    plan.connects_per_s = 2_000.0;
     let messages = plan.events;
     let progress = Arc::new(Progress::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
