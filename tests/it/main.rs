@@ -14,6 +14,7 @@ mod loadgen;
 mod loadgen_mqtt;
 mod python;
 mod replay;
+mod republish;
 mod routing;
 mod sources;
 mod support;
