@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::batch::decode_stored;
+use engine::batch::{Batch, decode_stored};
 use engine::event::Event;
 use engine::lane::Heads;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -92,14 +92,24 @@ pub struct Parts {
 impl Node {
     /// From what was stored, and the end of the log behind it.
     pub fn open(parts: Parts, saved: &Saved, log: &LogReader) -> Result<Self, ReadError> {
+        let ends: Vec<u64> = (0..log.partitions()).map(|partition| log.bounds(partition).1).collect();
+        Self::with_log(parts, saved, &ends, |partition, from| log.read(partition, from, READ_BYTES_MAX))
+    }
+
+    /// The same with a log that is known by its ends and by how it is read.
+    pub(super) fn with_log(
+        parts: Parts,
+        saved: &Saved,
+        ends: &[u64],
+        read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
+    ) -> Result<Self, ReadError> {
         let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = now.as_millis() as i64;
-        let ends: Vec<u64> = (0..log.partitions()).map(|partition| log.bounds(partition).1).collect();
         // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's end is of another log.
         let checkpoint: Box<[u64]> = match &saved.checkpoint {
-            Some(stored) if stored.len() == ends.len() => stored.iter().zip(&ends).map(|(at, end)| *at.min(end)).collect(),
-            _ => ends.clone().into(),
+            Some(stored) if stored.len() == ends.len() => stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect(),
+            _ => ends.into(),
         };
         let sessions_per_name_max = access.sessions_per_name_max().unwrap_or(0);
         let node = Self {
@@ -129,17 +139,22 @@ impl Node {
                 None => tracing::error!("a stored session is not of this version and is left out"),
             }
         }
-        for (partition, end) in (0..).zip(&ends) {
-            node.catch_up(log, partition, *end)?;
+        for (partition, end) in (0..).zip(ends) {
+            node.catch_up(&read, partition, *end)?;
         }
         Ok(node)
     }
 
     /// What came behind the checkpoint: retained messages, and messages of QoS 2 whose senders may send them again.
-    fn catch_up(&self, log: &LogReader, partition: u32, end: u64) -> Result<(), ReadError> {
+    fn catch_up(
+        &self,
+        read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
+        partition: u32,
+        end: u64,
+    ) -> Result<(), ReadError> {
         let mut next = self.checkpoint[partition as usize];
         while next < end {
-            let batches = match log.read(partition, next, READ_BYTES_MAX) {
+            let batches = match read(partition, next) {
                 Ok(batches) => batches,
                 Err(ReadError::FallenOff { first_available: behind, .. } | ReadError::Damaged { next: behind, .. }) => {
                     next = behind.max(next + 1);

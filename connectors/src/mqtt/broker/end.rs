@@ -67,6 +67,8 @@ impl Broker {
                 return Handled::Done;
             }
             session.expiry_s = expiry_s.min(self.node.settings.session_expiry_s_max);
+            // What is stored says otherwise.
+            session.is_dirty = true;
         }
         let keeps_will = connection.version == Version::V5 && disconnect.reason != Reason::Success;
         let ending = Ending { publishes_will: keeps_will, ..Ending::silent(LifeCycle::ClientInitiatedDisconnect) };
