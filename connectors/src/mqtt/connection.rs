@@ -129,8 +129,10 @@ pub struct Connection {
     pub heard_ms: u64,
     /// Bytes of a packet that has not come whole, or that waits.
     pub partial: Vec<u8>,
-    /// It takes no packets until something else is done.
+    /// It takes no packets: its SUBSCRIBE waits for the tap.
     pub is_paused: bool,
+    /// It takes no packets: it is owed too many receipts.
+    pub is_full: bool,
     /// `partial` holds packets that can be taken without reading on.
     pub has_more: bool,
     /// The paused SUBSCRIBE can go on.
@@ -193,6 +195,7 @@ impl Connection {
             heard_ms: now_ms,
             partial: Vec::new(),
             is_paused: false,
+            is_full: false,
             has_more: false,
             is_resumed: false,
             out: Vec::new(),
@@ -228,7 +231,7 @@ impl Connection {
 
     /// It takes packets.
     pub fn takes_packets(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Open) && !self.is_paused
+        matches!(self.phase, Phase::New | Phase::Open) && !self.is_paused && !self.is_full
     }
 
     /// `bytes` of what was to be sent are sent. The memory of a burst is given back.

@@ -74,6 +74,10 @@ impl Broker {
                 if connection.phase != Phase::Open {
                     return;
                 }
+                // Who is not read cannot be heard.
+                if !connection.takes_packets() {
+                    connection.heard_ms = self.now.tick_ms;
+                }
                 // One and a half times the keep-alive (3.1.2-22).
                 let due_ms = connection.heard_ms + u64::from(connection.keep_alive_s) * 1500;
                 if due_ms <= self.now.tick_ms {
