@@ -163,6 +163,8 @@ pub struct Connection {
     pub heir: Option<Place>,
     /// Its backlog is being read.
     pub has_reader: bool,
+    /// The partition and offset that the reader of its backlog was sent for.
+    pub asked: Option<(u32, u64)>,
     /// Wakes the reader of its backlog.
     pub reader_waker: Option<Waker>,
     /// Messages of QoS 0 before these offsets came while it was away and are not sent.
@@ -211,6 +213,7 @@ impl Connection {
             allowed_topic: String::new(),
             heir: None,
             has_reader: false,
+            asked: None,
             reader_waker: None,
             away_until: None,
             given: VecDeque::new(),

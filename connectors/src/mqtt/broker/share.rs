@@ -43,6 +43,8 @@ pub(super) struct Group {
     /// Partition and offset of what came back.
     returned: VecDeque<(u32, u64)>,
     has_reader: bool,
+    /// Its reader was sent for the first of what came back.
+    reads_returned: bool,
     pub waker: Option<Waker>,
 }
 
@@ -104,7 +106,7 @@ impl Broker {
                     None => Position::At(self.node.checkpoint.clone()),
                 };
                 let (sharers, returned) = (Vec::new(), VecDeque::new());
-                let group = Group { share, filter, sharers, next: 0, position, returned, has_reader: false, waker: None };
+                let group = Group { share, filter, sharers, next: 0, position, returned, has_reader: false, reads_returned: false, waker: None };
                 self.groups.push(Some(Box::new(group)));
                 number
             }
@@ -241,6 +243,7 @@ impl Broker {
             group.waker = Some(waker.clone());
             return BacklogStep::Wait;
         }
+        group.reads_returned = !group.returned.is_empty();
         if let Some((partition, from)) = group.returned.front() {
             return BacklogStep::Read { partition: *partition, from: *from };
         }
@@ -257,13 +260,17 @@ impl Broker {
 
     pub(super) fn share_give_backlog(&mut self, number: u32, partition: u32, batches: &[Arc<Batch>]) {
         let Some(group) = self.group(number) else { return };
-        if let Some((_, offset)) = group.returned.front().copied().filter(|(of, _)| *of == partition) {
-            group.returned.pop_front();
+        if let Some((_, offset)) = group.returned.front().copied().filter(|_| group.reads_returned) {
             let holds = |batch: &&Arc<Batch>| (batch.base_offset()..=batch.last_offset()).contains(&offset);
-            let chosen = group.choose();
-            if let (Some(batch), Some((to, member))) = (batches.iter().find(holds), chosen) {
-                self.give(number, to, member, batch, (offset - batch.base_offset()) as usize);
-            }
+            let Some(batch) = batches.iter().find(holds) else {
+                // The log no longer has it.
+                group.returned.pop_front();
+                return;
+            };
+            // While it was read, the tap may have used up what members take.
+            let Some((to, member)) = group.choose() else { return };
+            group.returned.pop_front();
+            self.give(number, to, member, batch, (offset - batch.base_offset()) as usize);
             return;
         }
         let upto = self.tap[partition as usize];
@@ -294,7 +301,7 @@ impl Broker {
 
     pub(super) fn share_skip(&mut self, number: u32, partition: u32, next: u64) {
         let Some(group) = self.group(number) else { return };
-        if group.returned.front().is_some_and(|(of, _)| *of == partition) {
+        if group.reads_returned {
             group.returned.pop_front();
             return;
         }
