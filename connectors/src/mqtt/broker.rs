@@ -40,7 +40,7 @@ use super::topics::TopicTree;
 pub use backlog::{BacklogStep, Reading};
 pub(super) use share::home_of;
 use deliver::Target;
-use end::{Abandoned, Ending, LifeCycle};
+use end::{Abandoned, Ending, LifeCycle, Unsettled};
 use send::Scratch;
 use share::Group;
 use tick::{Timer, TimerKind};
@@ -105,6 +105,8 @@ pub struct Broker {
     unsaved: Vec<u32>,
     /// Sessions that have lost their connection and were claimed by another before they could be parked.
     limbo: HashMap<Place, Box<Parked>>,
+    /// Sessions that have lost their connection and wait to hear which of their messages the log has kept.
+    unsettled: HashMap<Place, Unsettled>,
     /// Connections that went while they awaited their session.
     abandoned: HashMap<Place, Abandoned>,
     /// The topic that a client was just allowed to publish to, if it is not the one it was allowed to before.
@@ -143,6 +145,7 @@ impl Broker {
             timers: BinaryHeap::new(),
             unsaved: Vec::new(),
             limbo: HashMap::new(),
+            unsettled: HashMap::new(),
             abandoned: HashMap::new(),
             new_topic: String::new(),
             is_new_topic: false,

@@ -211,6 +211,9 @@ impl Broker {
                 self.send_owed(&mut connection);
                 self.put(connection);
             }
+            if !self.unsettled.is_empty() {
+                self.settle(*number, result.is_ok());
+            }
             if let Err(refused) = result {
                 self.counts.refused_messages += waiting.len() as u64;
                 tracing::warn!(%refused, "messages were not kept");
