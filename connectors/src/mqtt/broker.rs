@@ -59,7 +59,7 @@ pub struct Now {
 pub struct Effects {
     /// Connections to be polled: there are bytes to send, packets to take, or it is over.
     pub touched: Vec<u32>,
-    /// For other cores.
+    /// What shares give and take, for any core.
     pub mails: Vec<(u16, Mail)>,
     /// To be authenticated on a thread that may block; answered with [`Broker::authenticated`].
     pub attempts: Vec<(Place, Box<Attempt>)>,
@@ -356,7 +356,9 @@ impl Broker {
             Mail::TakeOver { from, by } => self.hand_over(from, by),
             Mail::Session { to, parked } => self.session_came(to, parked),
             Mail::Stored { subscribers, is_kept } => self.stored(&subscribers, is_kept),
-            Mail::ShareJoin { share, client_id, place, member } => self.share_join(share, client_id, place, member),
+            Mail::ShareJoin { share, client_id, place, member, since } => {
+                self.share_join(share, client_id, place, member, since);
+            }
             Mail::ShareLeave { share, client_id } => self.share_leave(&share, &client_id),
             Mail::ShareGive { to, batch, row, member, group } => self.share_give(to, batch, row, member, group),
             Mail::ShareCredit { group, client_id, credit, unsent } => {
@@ -368,8 +370,12 @@ impl Broker {
 
     /// To a core, which may be this one.
     fn mail(&mut self, core: u16, mail: Mail) {
-        // To itself too by the driver: now a connection may be out of its place.
-        self.effects.mails.push((core, mail));
+        match mail {
+            // One by message: they go at the end of the turn. Nothing else depends on when they come.
+            Mail::ShareGive { .. } | Mail::ShareCredit { .. } => self.effects.mails.push((core, mail)),
+            // On its way before the session can be seen elsewhere: what the next core says of it comes behind.
+            _ => self.node.mailboxes().send(core, mail),
+        }
     }
 
     fn disconnect(connection: &mut Connection, reason: Reason, detail: Option<&str>) {

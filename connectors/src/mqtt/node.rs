@@ -220,7 +220,7 @@ impl Node {
                 let share: Box<str> = share.into();
                 let (client_id, place) = (session.client_id.clone(), None);
                 let core = super::broker::home_of(&share, self.cores());
-                self.mailboxes.send(core, Mail::ShareJoin { share, client_id, place, member });
+                self.mailboxes.send(core, Mail::ShareJoin { share, client_id, place, member, since: None });
             }
         });
     }

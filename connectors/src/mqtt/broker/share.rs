@@ -91,7 +91,14 @@ impl Broker {
     }
 
     /// A client is a member now, or is one that has gone away for a time.
-    pub(super) fn share_join(&mut self, share: Box<str>, client_id: Arc<str>, place: Option<Place>, member: Member) {
+    pub(super) fn share_join(
+        &mut self,
+        share: Box<str>,
+        client_id: Arc<str>,
+        place: Option<Place>,
+        member: Member,
+        since: Option<Box<[u64]>>,
+    ) {
         let number = match self.group_numbers.get(&share) {
             Some(number) => *number,
             None => {
@@ -100,9 +107,10 @@ impl Broker {
                 self.subscriptions.insert(&filter, Target::Group(number));
                 self.known_topics.clear();
                 self.group_numbers.insert(share.clone(), number);
-                // A member that is away when the share is made was stored: the share goes on where the store left it.
-                let position = match place {
-                    Some(_) => Position::Live,
+                // What this core's tap has shown since the client subscribed is in the log.
+                let position = match since {
+                    Some(since) if (0..).zip(&since).all(|(at, since): (usize, _)| *since >= self.tap[at]) => Position::Live,
+                    Some(since) => Position::At(since.iter().zip(&self.tap).map(|(since, tap)| *since.min(tap)).collect()),
                     None => Position::At(self.node.checkpoint.clone()),
                 };
                 let (sharers, returned) = (Vec::new(), VecDeque::new());
@@ -115,8 +123,6 @@ impl Broker {
         let Some(group) = self.group(number) else { return };
         let sharer = Sharer { client_id, place, member, credit: SHARE_CREDIT };
         match group.sharers.iter_mut().find(|known| known.client_id == sharer.client_id) {
-            // Its other connection has taken over: what the old one says of leaving came late.
-            Some(known) if place.is_none() && known.place.is_none() => known.member = member,
             Some(known) => *known = sharer,
             None => group.sharers.push(sharer),
         }

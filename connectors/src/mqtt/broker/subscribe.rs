@@ -243,7 +243,8 @@ impl Broker {
         let (qos, retain_as_published, id) = (options.qos, options.retain_as_published, subscription.id);
         if let Some(share) = subscription.filter.strip_prefix("$share/") {
             let member = Member { qos, retain_as_published, id };
-            let join = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place: Some(place), member };
+            let (place, since) = (Some(place), Some(self.tap.clone()));
+            let join = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place, member, since };
             return self.mail(home_of(share, self.node.cores()), join);
         }
         let target = ClientTarget { index: place.index, id, qos, no_local: options.no_local, retain_as_published };
@@ -257,7 +258,8 @@ impl Broker {
             let options = &subscription.options;
             let (qos, retain_as_published, id) = (options.qos, options.retain_as_published, subscription.id);
             let member = Member { qos, retain_as_published, id };
-            let away = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place: None, member };
+            let (place, since) = (None, Some(self.tap.clone()));
+            let away = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place, member, since };
             return self.mail(home_of(share, self.node.cores()), away);
         }
         let is_it = |target: &Target| matches!(target, Target::Client(client) if client.index == index);
