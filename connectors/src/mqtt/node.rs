@@ -93,7 +93,8 @@ impl Node {
     /// From what was stored, and the end of the log behind it.
     pub fn open(parts: Parts, saved: &Saved, log: &LogReader) -> Result<Self, ReadError> {
         let ends: Vec<u64> = (0..log.partitions()).map(|partition| log.bounds(partition).1).collect();
-        Self::with_log(parts, saved, &ends, |partition, from| log.read(partition, from, READ_BYTES_MAX))
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::with_log(parts, saved, &ends, now.as_millis() as i64, |partition, from| log.read(partition, from, READ_BYTES_MAX))
     }
 
     /// The same with a log that is known by its ends and by how it is read.
@@ -101,11 +102,10 @@ impl Node {
         parts: Parts,
         saved: &Saved,
         ends: &[u64],
+        now_ms: i64,
         read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
     ) -> Result<Self, ReadError> {
         let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = now.as_millis() as i64;
         // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's end is of another log.
         let checkpoint: Box<[u64]> = match &saved.checkpoint {
             Some(stored) if stored.len() == ends.len() => stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect(),
@@ -123,13 +123,19 @@ impl Node {
             connections: AtomicUsize::new(0),
             mailboxes,
             // Grows from run to run too.
-            sequence: AtomicU64::new(now.as_micros() as u64),
+            sequence: AtomicU64::new(now_ms as u64 * 1000),
             settings,
             checkpoint,
         };
         for (topic, bytes) in &saved.retained {
             match decode_stored(bytes) {
-                Ok(batch) => node.retained.restore(topic, Arc::new(batch)),
+                Ok(mut batch) => {
+                    // Of a log that is no more: it is before everything that comes.
+                    if ends.get(batch.partition() as usize).is_none_or(|end| batch.base_offset() >= *end) {
+                        batch.set_base_offset(0);
+                    }
+                    node.retained.restore(topic, Arc::new(batch));
+                }
                 Err(error) => tracing::error!(topic, %error, "a stored retained message cannot be read"),
             }
         }
