@@ -23,6 +23,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use crate::intake::SharedBatches;
 
@@ -65,8 +66,6 @@ pub struct Effects {
     pub attempts: Vec<(Place, Box<Attempt>)>,
     /// Backlogs that want to be read: [`Broker::backlog_step`] says how.
     pub readers: Vec<Reading>,
-    /// For the store.
-    pub changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +102,7 @@ pub struct Broker {
     timers: BinaryHeap<Reverse<Timer>>,
     /// Connections whose session is not stored as it is.
     unsaved: Vec<u32>,
+    keeper: Sender<Changes>,
     /// Sessions that have lost their connection and were claimed by another before they could be parked.
     limbo: HashMap<Place, Box<Parked>>,
     /// Sessions that have lost their connection and wait to hear which of their messages the log has kept.
@@ -122,8 +122,15 @@ pub struct Broker {
 const PACKETS_PER_PASS_MAX: usize = 4096;
 
 impl Broker {
-    /// The broker of a core, whose tap starts at `tap`.
-    pub fn new(core: u16, node: Arc<Node>, stats: Arc<MqttStats>, batches: SharedBatches, tap: Box<[u64]>) -> Self {
+    /// The broker of a core, whose tap starts at `tap`. What is to be stored goes to `keeper`.
+    pub fn new(
+        core: u16,
+        node: Arc<Node>,
+        stats: Arc<MqttStats>,
+        batches: SharedBatches,
+        tap: Box<[u64]>,
+        keeper: Sender<Changes>,
+    ) -> Self {
         Self {
             core,
             node,
@@ -144,6 +151,7 @@ impl Broker {
             group_numbers: HashMap::new(),
             timers: BinaryHeap::new(),
             unsaved: Vec::new(),
+            keeper,
             limbo: HashMap::new(),
             unsettled: HashMap::new(),
             abandoned: HashMap::new(),
@@ -376,6 +384,16 @@ impl Broker {
             // On its way before the session can be seen elsewhere: what the next core says of it comes behind.
             _ => self.node.mailboxes().send(core, mail),
         }
+    }
+
+    /// To the store, at once: what another core stores of a session that it gets from here comes behind.
+    fn store(&self, changes: Changes) {
+        // Its thread ends after all cores.
+        let _ = self.keeper.send(changes);
+    }
+
+    fn store_session(&self, client_id: &Arc<str>, record: Option<Vec<u8>>) {
+        self.store(Changes { sessions: vec![(client_id.clone(), record)], ..Changes::default() });
     }
 
     fn disconnect(connection: &mut Connection, reason: Reason, detail: Option<&str>) {

@@ -138,14 +138,14 @@ impl Broker {
             }
         } else {
             self.forget_shares(&session);
+            if session.is_dirty {
+                // It was to stay at first, so it may be stored.
+                self.store_session(&session.client_id, None);
+            }
             match heir {
                 Some(heir) => self.mail(heir.core, Mail::Session { to: heir, parked: None }),
                 // Claimed meanwhile: who did asks this core, which has nothing any more.
                 None => drop(self.node.registry.remove(&session.client_id, connection.place)),
-            }
-            if session.is_dirty {
-                // It was to stay at first, so it may be stored.
-                self.effects.changes.sessions.push((session.client_id.clone(), None));
             }
         }
     }
@@ -178,7 +178,7 @@ impl Broker {
     /// The session stays while its client is away.
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
         let record = store::encode(&parked.session, parked.expires_at_ms);
-        self.effects.changes.sessions.push((parked.session.client_id.clone(), Some(record)));
+        self.store_session(&parked.session.client_id, Some(record));
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);
         }
@@ -219,7 +219,7 @@ impl Broker {
         if let Some((will, _)) = parked.will {
             self.publish_will(&will);
         }
-        self.effects.changes.sessions.push((parked.session.client_id.clone(), None));
+        self.store_session(&parked.session.client_id, None);
     }
 
     /// What has come due for clients that are away. One core does it for all.

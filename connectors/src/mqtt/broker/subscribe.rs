@@ -18,7 +18,7 @@ use crate::mqtt::limits::{TOPIC_LEVELS_MAX, WAITING_MAX};
 use crate::mqtt::mail::{Mail, Member};
 use crate::mqtt::mapping::Publisher;
 use crate::mqtt::session::{Position, Session, Subscription, Waiting, split_share};
-use crate::mqtt::store;
+use crate::mqtt::store::{self, Changes};
 
 impl Broker {
     pub(super) fn handle_subscribe(&mut self, connection: &mut Connection, subscribe: &Subscribe<'_>) -> Handled {
@@ -68,8 +68,11 @@ impl Broker {
             Some(session) if self.node.is_durable => {
                 connection.held.push((subscribe.packet_id, answer));
                 let record = store::encode(session, None);
-                self.effects.changes.sessions.push((session.client_id.clone(), Some(record)));
-                self.effects.changes.subscribers.push((connection.place, subscribe.packet_id));
+                self.store(Changes {
+                    sessions: vec![(session.client_id.clone(), Some(record))],
+                    subscribers: vec![(connection.place, subscribe.packet_id)],
+                    ..Changes::default()
+                });
             }
             _ => {
                 connection.out.extend_from_slice(&answer);

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::task::{Context, Waker};
 
 use engine::batch::Batch;
@@ -22,7 +23,7 @@ use crate::mqtt::connection::Phase;
 use crate::mqtt::mail::Mail;
 use crate::mqtt::node::{Mailboxes, Node, Parts};
 use crate::mqtt::registry::Place;
-use crate::mqtt::store::Saved;
+use crate::mqtt::store::{Changes, Saved};
 
 pub const PARTITIONS: u32 = 4;
 
@@ -76,6 +77,7 @@ pub struct World {
     pub unstored: Vec<(Place, u16)>,
     pub now: Now,
     acked: Heads,
+    store: Receiver<Changes>,
     cores: Vec<CoreEnds>,
     readers: Vec<Reader>,
 }
@@ -102,6 +104,7 @@ impl World {
         let read = |partition: u32, from| Ok(read(&log, partition, from, usize::MAX));
         let node = Arc::new(Node::with_log(parts, saved, &ends, now.unix_ms, read).expect("the log can be read"));
         node.restore_shares();
+        let (keeper, store) = channel();
         let (mut brokers, mut ends_of_cores) = (Vec::new(), Vec::new());
         for (core, mail) in mails.into_iter().enumerate() {
             let (bell, shard) = (Bell::default(), Bell::default());
@@ -109,7 +112,7 @@ impl World {
             let (back, acks) = ring(1024, &bell);
             let intake = Intake::new(core as u16, PARTITIONS, vec![to], vec![acks], bell);
             let batches = SharedBatches::new(intake.clone(), AckLevel::Synced);
-            brokers.push(Broker::new(core as u16, node.clone(), Arc::default(), batches, ends.clone().into()));
+            brokers.push(Broker::new(core as u16, node.clone(), Arc::default(), batches, ends.clone().into(), keeper.clone()));
             let seen = log.iter().map(Vec::len).collect();
             ends_of_cores.push(CoreEnds { intake, from, back, mail, seen });
         }
@@ -128,6 +131,7 @@ impl World {
             unstored: Vec::new(),
             now,
             acked,
+            store,
             cores: ends_of_cores,
             readers: Vec::new(),
         }
@@ -199,22 +203,20 @@ impl World {
 
     /// What the store would be asked to write now.
     pub fn save(&mut self) {
-        for core in 0..self.brokers.len() {
-            self.brokers[core].save();
-            self.store(core);
-        }
+        self.brokers.iter_mut().for_each(Broker::save);
         self.settle();
     }
 
-    fn store(&mut self, core: usize) {
-        let changes = std::mem::take(&mut self.brokers[core].effects.changes);
-        for (client_id, record) in changes.sessions {
-            match record {
-                Some(record) => drop(self.stored.insert(client_id, record)),
-                None => drop(self.stored.remove(&client_id)),
+    fn store(&mut self) {
+        while let Ok(changes) = self.store.try_recv() {
+            for (client_id, record) in changes.sessions {
+                match record {
+                    Some(record) => drop(self.stored.insert(client_id, record)),
+                    None => drop(self.stored.remove(&client_id)),
+                }
             }
+            self.unstored.extend(changes.subscribers);
         }
-        self.unstored.extend(changes.subscribers);
     }
 
     /// The store has, or has not, kept what it was sent.
@@ -302,9 +304,6 @@ impl World {
             self.readers.push(Reader { core, reading, flag, asked: None });
         }
         broker.wake_touched();
-        if !self.brokers[core].effects.changes.subscribers.is_empty() {
-            self.store(core);
-        }
         let ends = &mut self.cores[core];
         while let Some(submitted) = ends.from.pop() {
             self.unwritten.push_back((core, submitted));
@@ -349,6 +348,7 @@ impl World {
     pub fn poll(&mut self, client: usize) -> bool {
         let script = &mut self.clients[client];
         let (core, place) = (script.core, script.place);
+        let mut any = false;
         let is_woken = script.flag.take();
         let broker = &mut self.brokers[core];
         let Some(connection) = broker.connection(place) else { return false };
@@ -360,6 +360,7 @@ impl World {
             if is_read && !script.unread.is_empty() && broker.connection(place).is_some_and(|known| known.takes_packets()) {
                 let used = broker.input(place, &script.unread);
                 script.unread.drain(..used.min(script.unread.len()));
+                any |= used > 0;
             }
             let Some(connection) = broker.connection(place) else { break };
             let bytes = connection.unsent().min(script.takes);
@@ -379,7 +380,7 @@ impl World {
             script.unread.clear();
         }
         self.turn(core);
-        true
+        any || is_woken
     }
 
     /// The socket of a client takes so many bytes more.
@@ -417,6 +418,7 @@ impl World {
             if self.auto.reads {
                 (0..self.readers.len()).for_each(|at| any |= self.read(at, 2));
             }
+            self.store();
             if self.auto.stores && !self.unstored.is_empty() {
                 self.tell_stored(true);
                 any = true;
