@@ -28,7 +28,10 @@ use std::sync::mpsc::Sender;
 use crate::intake::SharedBatches;
 
 use super::access::Attempt;
-use super::codec::{DecodeError, Disconnect, Packet, Reason, Side, Version, decode, decode_publish_known, frame, write_disconnect, write_pingresp};
+use super::codec::{
+    DecodeError, Disconnect, Packet, Reason, Side, Version, decode, decode_publish_known, frame, write_disconnect,
+    write_pingresp,
+};
 use super::connection::{Connection, Phase};
 use super::mail::Mail;
 use super::mapping::Room;
@@ -39,11 +42,11 @@ use super::store::Changes;
 use super::topics::TopicTree;
 
 pub use backlog::{BacklogStep, Reading};
-pub(super) use share::home_of;
 use deliver::Target;
 use end::{Abandoned, Ending, LifeCycle, Unsettled};
 use send::Scratch;
 use share::Group;
+pub(super) use share::home_of;
 use tick::{Timer, TimerKind};
 
 /// The time, read once per turn by whoever drives the broker.

@@ -1,10 +1,10 @@
 //! Sessions that are behind or were away: everything from the log, once, in order, and then live again.
 
 use super::*;
-use crate::mqtt::config::MqttConfig;
-use crate::mqtt::broker::tests::client::lasting;
+use crate::mqtt::broker::tests::client::{lasting, message};
 use crate::mqtt::broker::tests::publish::id_in;
-use crate::mqtt::codec::{Connect, ReceiptKind};
+use crate::mqtt::codec::{Connect, Publish, ReceiptKind};
+use crate::mqtt::config::MqttConfig;
 use crate::mqtt::session::Position;
 
 fn is_live(world: &mut World, client: usize) -> bool {
@@ -117,10 +117,7 @@ fn what_was_under_way_comes_again_first_and_in_order() {
         let sub = world.clients.len() - 1;
         world.clients[sub].answers = false;
         let got = world.take(sub);
-        let expected = [
-            ("a", first[0].packet_id),
-            ("d", first[3].packet_id),
-        ];
+        let expected = [("a", first[0].packet_id), ("d", first[3].packet_id)];
         let again: Vec<(&str, u16)> = got
             .iter()
             .filter_map(|got| match got {
@@ -171,8 +168,31 @@ fn a_receipt_for_what_is_just_being_read_loses_nothing() {
 }
 
 #[test]
+fn retained_messages_wait_behind_what_is_sent_again() {
+    let mut world = World::new(1);
+    let publishers = publishers(&mut world);
+    let kept = Publish { retain: true, ..message("r", "kept", 1, 1) };
+    world.clients[publishers[0]].packet(&Packet::Publish(kept));
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "t", 1);
+    world.clients[sub].answers = false;
+    world.publish(publishers[0], "t", "under way", 1, 2);
+    world.lose(sub);
+    world.auto.reads = false;
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "r", 1);
+    world.clients[sub].packet(&Packet::PingReq);
+    world.settle();
+    assert_eq!(world.payloads(sub), Vec::<String>::new());
+    world.auto.reads = true;
+    world.settle();
+    assert_eq!(world.payloads(sub), ["under way", "kept"]);
+}
+
+#[test]
 fn a_subscription_made_while_behind_takes_nothing_older() {
-    let mut world = World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
+    let mut world =
+        World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
     let publishers = publishers(&mut world);
     let mut connect = v5("sub");
     connect.properties.receive_max = Some(1);
