@@ -96,10 +96,12 @@ fn c3_1_2_26_aliases_from_the_server() {
     let wanted: Vec<String> = (0..40u32).map(|at| format!("topic/{}", [0, 1, 0, 2, 3, 4, 0, 1][at as usize % 8])).collect();
     for round in 0..2 {
         for (at, topic) in wanted.iter().enumerate() {
-            publisher.publish(topic, "x", (at % 3) as u8);
+            publisher.publish(topic, topic, (at % 3) as u8);
         }
         let found: Vec<_> = wanted.iter().map(|_| client.message()).collect();
-        assert_eq!(resolve(&found, most.into()), wanted);
+        // Messages of different QoS may overtake each other.
+        let texts: Vec<_> = found.iter().map(|message| message.text().to_owned()).collect();
+        assert_eq!(resolve(&found, most.into()), texts);
         assert!(found.iter().any(|message| message.topic.is_empty()), "the server uses aliases");
         if round == 0 {
             // [MQTT-3.3.2-7]: the next connection begins anew, also with what comes again.

@@ -12,7 +12,7 @@ use super::packet::*;
 use crate::mqtt_broker::Broker;
 
 /// Longest wait for a single packet.
-const WAIT_MAX: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A connection.
 pub struct Client {
@@ -23,6 +23,8 @@ pub struct Client {
     aside: VecDeque<Answer>,
     last_id: u16,
     markers: u32,
+    /// Whether the stream ended by a reset: what the broker said last may be lost then.
+    was_reset: bool,
 }
 
 impl Broker {
@@ -30,10 +32,11 @@ impl Broker {
     pub fn open(&self, version: u8) -> Client {
         let stream = TcpStream::connect(self.address()).expect("connects");
         stream.set_read_timeout(Some(WAIT_MAX)).and_then(|()| stream.set_nodelay(true)).expect("a socket");
-        Client { version, stream, inbox: Vec::new(), aside: VecDeque::new(), last_id: 0, markers: 0 }
+        Client { version, stream, inbox: Vec::new(), aside: VecDeque::new(), last_id: 0, markers: 0, was_reset: false }
     }
 
     /// Connects and is accepted.
+    #[track_caller]
     pub fn join(&self, connect: &Connect) -> (Client, ConnAck) {
         let mut client = self.open(connect.version);
         client.send(&connect.bytes());
@@ -43,16 +46,19 @@ impl Broker {
     }
 
     /// A client of 5.0 with a clean start.
+    #[track_caller]
     pub fn v5(&self, id: &str) -> Client {
         self.join(&Connect::new(V5, id)).0
     }
 
     /// A client of 3.1.1 with a clean session.
+    #[track_caller]
     pub fn v4(&self, id: &str) -> Client {
         self.join(&Connect::new(V4, id)).0
     }
 
     /// A client of either.
+    #[track_caller]
     pub fn of(&self, version: u8, id: &str) -> Client {
         self.join(&Connect::new(version, id)).0
     }
@@ -65,12 +71,14 @@ impl Client {
     }
 
     /// Ends what is sent, as a client does that goes without a word.
+    #[track_caller]
     pub fn drop_connection(self) {
         // It may have been closed by the broker.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// The next packet from the socket; `None` at the end of the stream.
+    #[track_caller]
     fn read(&mut self) -> Option<Answer> {
         loop {
             if let Some((first, body, total)) = frame(&self.inbox) {
@@ -89,17 +97,22 @@ impl Client {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     panic!("nothing came within {WAIT_MAX:?}; aside: {:?}", self.aside)
                 }
-                Err(error) => panic!("the broker reset the connection, a reason may be lost: {error}"),
+                Err(_) => {
+                    self.was_reset = true;
+                    return None;
+                }
             }
         }
     }
 
     /// The next packet; `None` at the end of the stream.
+    #[track_caller]
     pub fn next(&mut self) -> Option<Answer> {
         self.aside.pop_front().or_else(|| self.read())
     }
 
     /// The next packet that is wanted; others wait aside.
+    #[track_caller]
     fn pick<T>(&mut self, wanted: impl Fn(&Answer) -> Option<T>) -> T {
         if let Some((at, found)) = self.aside.iter().enumerate().find_map(|(at, answer)| Some((at, wanted(answer)?))) {
             self.aside.remove(at);
@@ -116,10 +129,11 @@ impl Client {
     }
 
     /// The CONNACK, which must be the next packet.
+    #[track_caller]
     pub fn connack(&mut self) -> ConnAck {
         match self.next() {
             Some(Answer::ConnAck(ack)) => ack,
-            other => panic!("[MQTT-3.2.0-1] {other:?} before CONNACK"),
+            other => panic!("[MQTT-3.2.0-1] {other:?} before CONNACK (reset: {})", self.was_reset),
         }
     }
 
@@ -130,11 +144,13 @@ impl Client {
     }
 
     /// Subscribes: the reason codes.
+    #[track_caller]
     pub fn subscribe(&mut self, filters: &[(&str, u8)]) -> Vec<u8> {
         self.subscribe_with(&props(), filters)
     }
 
     /// Subscribes with properties.
+    #[track_caller]
     pub fn subscribe_with(&mut self, props: &Props, filters: &[(&str, u8)]) -> Vec<u8> {
         let id = self.new_id();
         self.send(&subscribe(self.version, id, props, filters));
@@ -142,6 +158,7 @@ impl Client {
     }
 
     /// The SUBACK of an identifier.
+    #[track_caller]
     pub fn suback(&mut self, wanted: u16) -> (Vec<u8>, Properties) {
         self.pick(|answer| match answer {
             Answer::SubAck { id, codes, props } => {
@@ -153,6 +170,7 @@ impl Client {
     }
 
     /// Unsubscribes: the reason codes, none before 5.
+    #[track_caller]
     pub fn unsubscribe(&mut self, filters: &[&str]) -> Vec<u8> {
         let wanted = self.new_id();
         self.send(&unsubscribe(self.version, wanted, filters));
@@ -166,11 +184,13 @@ impl Client {
     }
 
     /// The next receipt, which must be this one: its reason code.
+    #[track_caller]
     pub fn receipt(&mut self, first: u8, id: u16) -> u8 {
         self.receipt_with(first, id).0
     }
 
     /// The same with its properties.
+    #[track_caller]
     pub fn receipt_with(&mut self, wanted: u8, wanted_id: u16) -> (u8, Properties) {
         self.pick(|answer| match answer {
             Answer::Receipt { first, id, code, props } => {
@@ -182,11 +202,13 @@ impl Client {
     }
 
     /// Publishes and sees the flow of its QoS through: the reason code.
+    #[track_caller]
     pub fn publish(&mut self, topic: &str, payload: &str, qos: u8) -> u8 {
         self.put(Publish::new(topic, payload).qos(qos))
     }
 
     /// The same for all that a PUBLISH can have.
+    #[track_caller]
     pub fn put(&mut self, mut publish: Publish) -> u8 {
         if publish.qos > 0 && publish.id == 0 {
             publish.id = self.new_id();
@@ -207,6 +229,7 @@ impl Client {
     }
 
     /// The next message, not acknowledged.
+    #[track_caller]
     pub fn held(&mut self) -> Message {
         self.pick(|answer| match answer {
             Answer::Publish(message) => Some(message.clone()),
@@ -215,6 +238,7 @@ impl Client {
     }
 
     /// Acknowledges a message as its QoS has it.
+    #[track_caller]
     pub fn acknowledge(&mut self, message: &Message) {
         match message.qos {
             0 => {}
@@ -228,6 +252,7 @@ impl Client {
     }
 
     /// The next message, acknowledged.
+    #[track_caller]
     pub fn message(&mut self) -> Message {
         let message = self.held();
         self.acknowledge(&message);
@@ -235,8 +260,13 @@ impl Client {
     }
 
     /// The payloads of the next messages.
+    #[track_caller]
     pub fn texts(&mut self, count: usize) -> Vec<String> {
-        (0..count).map(|_| self.message().text().to_owned()).collect()
+        let mut texts = Vec::new();
+        while texts.len() < count {
+            texts.push(self.message().text().to_owned());
+        }
+        texts
     }
 
     /// Sees that no message has come or comes to this client from what `publisher` did: a marker of the same publisher is next.
@@ -251,7 +281,7 @@ impl Client {
     #[track_caller]
     pub fn is_quiet(&mut self) {
         let marker = self.new_marker();
-        self.subscribe(&[(&marker, 0)]);
+        self.subscribe(&[(&marker, 1)]);
         self.publish(&marker, "", 1);
         let message = self.message();
         assert_eq!(message.topic, marker, "a message that should not be: {message:?}");
@@ -259,6 +289,7 @@ impl Client {
     }
 
     /// Every message up to a marker of `publisher`, acknowledged.
+    #[track_caller]
     pub fn all_after(&mut self, publisher: &mut Client) -> Vec<Message> {
         let marker = self.mark(publisher);
         let mut all = Vec::new();
@@ -277,20 +308,23 @@ impl Client {
         format!("$marker/{port}/{}", self.markers)
     }
 
+    #[track_caller]
     fn mark(&mut self, publisher: &mut Client) -> String {
         let marker = self.new_marker();
-        self.subscribe(&[(&marker, 0)]);
+        self.subscribe(&[(&marker, 1)]);
         publisher.publish(&marker, "", 1);
         marker
     }
 
     /// PINGREQ, PINGRESP: the connection lives, and whatever was sent before has been read.
+    #[track_caller]
     pub fn ping(&mut self) {
         self.send(&PINGREQ);
         self.pick(|answer| matches!(answer, Answer::PingResp).then_some(()));
     }
 
     /// A normal DISCONNECT, and the end of the stream.
+    #[track_caller]
     pub fn leave(mut self) {
         self.send(&DISCONNECT);
         self.ended();
@@ -325,7 +359,7 @@ impl Client {
                     return props;
                 }
                 Some(Answer::Publish(_)) => {}
-                other => panic!("{other:?} instead of DISCONNECT with {codes:x?}"),
+                other => panic!("{other:?} instead of DISCONNECT with {codes:x?} (reset: {})", self.was_reset),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a PUBLISH of 5 carries besides its payload: passed on unaltered, and refused where it cannot be.
 
+use super::answer::Answer;
 use super::packet::*;
 use crate::mqtt_broker::Broker;
 
@@ -138,7 +139,10 @@ fn c3_8_2_1_3_user_properties_everywhere() {
         }
     }
     client.send(&packet(0xA2, &[&9u16.to_be_bytes(), &user.bytes(), &binary("t")]));
-    client.ping();
+    match client.next() {
+        Some(Answer::UnsubAck { id: 9, codes, .. }) => assert_eq!(codes, [0]),
+        other => panic!("{other:?}"),
+    }
     client.send(&disconnect(0, &user.text(id::REASON, "enough")));
     client.ended();
 }

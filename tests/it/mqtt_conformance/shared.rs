@@ -23,8 +23,13 @@ fn c4_8_2_one_of_the_group_gets_a_message() {
         wanted.push(at.to_string());
         publisher.publish(&format!("t/{}", at % 7), &at.to_string(), at % 3);
     }
-    assert_eq!(texts(&other.all_after(&mut publisher)), wanted);
-    assert_eq!(texts(&plain.all_after(&mut publisher)), wanted);
+    // Messages of different QoS may overtake each other.
+    wanted.sort();
+    for client in [&mut other, &mut plain] {
+        let mut found = texts(&client.all_after(&mut publisher));
+        found.sort();
+        assert_eq!(found, wanted);
+    }
     let parts: Vec<_> = group.iter_mut().map(|client| client.all_after(&mut publisher)).collect();
     assert!(parts.iter().all(|part| !part.is_empty()), "somebody got nothing: {:?}", parts.iter().map(Vec::len).collect::<Vec<_>>());
     let mut all: Vec<u32> = parts.iter().flatten().map(|message| message.text().parse().expect("a number")).collect();
@@ -60,7 +65,7 @@ fn c3_8_3_4_no_local_is_not_for_a_group() {
 fn c4_8_2_1_filters_of_groups() {
     let broker = Broker::start();
     let mut client = broker.v5("client");
-    let bad = ["$share", "$share/", "$share//t", "$share/g", "$share/g/", "$share/g+/t", "$share/#/t", "$share/g/t#"];
+    let bad = ["$share/", "$share//t", "$share/g", "$share/g/", "$share/g+/t", "$share/#/t", "$share/g/t#"];
     for filter in bad {
         assert_eq!(client.subscribe(&[(filter, 0)]), [0x8F], "{filter}");
     }
