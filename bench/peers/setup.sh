@@ -1,12 +1,12 @@
 #!/bin/sh
 # Brings the peers that the benchmarks are measured against, by ordinary package managers: Python packages into a cache outside the
-# clone, brokers from Debian. `setup.sh [PEER…]`, without names all: duckdb polars pyarrow chdb mosquitto nats-server.
+# clone, brokers from Debian. `setup.sh [PEER…]`, without names all: duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server.
 # Prints the folder of the Python environment. A peer that cannot be had is named on stderr, as `PEER: why`, and the others still come.
 # Run again, it does nothing. ANABRANCH_PEERS names another folder. Ends with 0 unless there is no Python environment at all.
 set -eu
 peers="${ANABRANCH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/anabranch/peers}"
 venv="$peers/venv"
-[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto nats-server
+[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server
 
 # The oldest version of each that has what the drivers use.
 requirement() {
@@ -65,6 +65,7 @@ fi
 for peer in "$@"; do
     case $peer in
         duckdb | polars | pyarrow | chdb) has_package "$peer" || install_package "$peer" ;;
+        mosquitto-clients) has_program mosquitto_sub || install_program "$peer" ;;
         mosquitto | nats-server) has_program "$peer" || install_program "$peer" ;;
         *) echo "$peer: not a peer that this script knows" >&2 ;;
     esac

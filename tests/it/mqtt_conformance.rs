@@ -3,9 +3,9 @@
 //! A test's name begins with the clause it tries (`c3_1_2_4` is [MQTT-3.1.2-4]; of 5.0 unless it says `v311`), and its comment names
 //! the others. Where the standards leave a choice, `docs/mqtt.md` says which is ours.
 
-mod answer;
-mod client;
-mod packet;
+pub mod answer;
+pub mod client;
+pub mod packet;
 
 mod connect;
 mod disconnect;
