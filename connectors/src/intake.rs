@@ -15,8 +15,12 @@ use engine::batch::{Batch, BatchBuilder, HeaderWriter, PushError, partition_of};
 use engine::mesh::{Ack, AckLevel, Placed, Refused, Submitted, Ticket};
 use engine::ring::{Bell, Consumer, Producer};
 
+mod shared;
+
 #[cfg(test)]
 mod tests;
+
+pub use shared::{Done, SharedBatches};
 
 /// Why a submission was not kept. Parts of it may be: the receipt's sender must treat it as unknown and send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +58,8 @@ struct Slot {
     waker: Option<Waker>,
     /// Nobody waits any more: free the slot with the last ack.
     abandoned: bool,
+    /// It is one batch of [`SharedBatches`].
+    is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,27 @@ struct Inner {
     waiting_for_room: Vec<Waker>,
     round_robin: u32,
     stopping: bool,
+    /// Shared batches that are acknowledged, until their owner takes them.
+    shared_done: Vec<Done>,
+    shared_waker: Option<Waker>,
+}
+
+impl Inner {
+    fn wake_shared(&self) {
+        if let Some(waker) = &self.shared_waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn ticket(&mut self, level: AckLevel) -> Ticket {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let generation = &mut self.slots[slot as usize].generation;
+        *generation = generation.wrapping_add(1);
+        Ticket { core: self.core, slot, generation: *generation, level }
+    }
 }
 
 /// One core's way into the log. Cloning gives another handle to the same core's intake.
@@ -96,6 +123,8 @@ impl Intake {
             waiting_for_room: Vec::new(),
             round_robin: 0,
             stopping: false,
+            shared_done: Vec::new(),
+            shared_waker: None,
         })))
     }
 
@@ -106,16 +135,18 @@ impl Intake {
 
     /// Starts a submission that will be acknowledged at `level`.
     pub fn submission(&self, level: AckLevel) -> Submission {
-        let mut inner = self.0.borrow_mut();
-        let slot = inner.free.pop().unwrap_or_else(|| {
-            inner.slots.push(Slot::default());
-            (inner.slots.len() - 1) as u32
-        });
-        inner.slots[slot as usize].generation += 1;
-        let generation = inner.slots[slot as usize].generation;
-        let ticket = Ticket { core: inner.core, slot, generation, level };
-        drop(inner);
+        let ticket = self.0.borrow_mut().ticket(level);
         Submission { intake: self.clone(), ticket, open: Vec::new(), sealed: VecDeque::new(), events: 0, bytes: 0 }
+    }
+
+    /// A ticket for one batch that no submission waits for.
+    fn shared_ticket(&self, level: AckLevel) -> Ticket {
+        let mut inner = self.0.borrow_mut();
+        let ticket = inner.ticket(level);
+        let slot = &mut inner.slots[ticket.slot as usize];
+        slot.is_shared = true;
+        slot.in_flight = 1;
+        ticket
     }
 
     /// New submissions are refused from now on; those under way go on.
@@ -148,6 +179,10 @@ impl Intake {
                 let slot = &mut inner.slots[ack.ticket.slot as usize];
                 debug_assert_eq!(slot.generation, ack.ticket.generation);
                 slot.in_flight -= 1;
+                if slot.is_shared {
+                    inner.shared_done.push((ack.ticket.slot, ack.result));
+                    continue;
+                }
                 match ack.result {
                     Ok(placed) => slot.placed.push(placed),
                     Err(refused) => slot.failed = Some(refused),
@@ -161,6 +196,9 @@ impl Intake {
                 }
             }
         }
+        if !inner.shared_done.is_empty() {
+            inner.wake_shared();
+        }
         for waker in inner.waiting_for_room.drain(..) {
             waker.wake();
         }
@@ -172,6 +210,8 @@ fn release(slot: &mut Slot, index: u32, free: &mut Vec<u32>) {
     slot.failed = None;
     slot.waker = None;
     slot.abandoned = false;
+    slot.is_shared = false;
+    slot.in_flight = 0;
     free.push(index);
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::lane::{Delivery, Heads, LaneItem, LaneReceiver};
+use crate::lane::{Delivery, Heads, LaneItem, LaneReceiver, Rows};
 use crate::limits;
 use crate::route::{EndpointId, Matcher, RouteTable};
 
@@ -82,7 +82,8 @@ impl ShardLane {
 /// See the module.
 #[derive(Debug)]
 pub struct Follower {
-    endpoint: EndpointId,
+    /// Whose events are wanted; a tap wants all.
+    endpoint: Option<EndpointId>,
     lanes: Vec<ShardLane>,
     heads: Heads,
     /// Where to go on, per partition.
@@ -102,6 +103,15 @@ pub struct Follower {
 impl Follower {
     /// Follows from `next` on, one offset per partition.
     pub fn new(endpoint: EndpointId, lanes: Vec<ShardLane>, heads: Heads, next: Vec<u64>) -> Self {
+        Self::of(Some(endpoint), lanes, heads, next)
+    }
+
+    /// Follows all events, whatever the routes say: for lanes that [`crate::shard::Command::Tap`] laid.
+    pub fn tap(lanes: Vec<ShardLane>, heads: Heads, next: Vec<u64>) -> Self {
+        Self::of(None, lanes, heads, next)
+    }
+
+    fn of(endpoint: Option<EndpointId>, lanes: Vec<ShardLane>, heads: Heads, next: Vec<u64>) -> Self {
         Self {
             endpoint,
             lanes,
@@ -272,10 +282,14 @@ impl Follower {
             // A damaged piece of the log that recovery left out.
             self.out.push_back(Step::Lost { partition, from, to: batch.base_offset() });
         }
-        self.matcher.run(table, &batch, Some(self.endpoint));
-        match self.matcher.rows(self.endpoint) {
+        let Some(endpoint) = self.endpoint else {
+            let table_version = table.version();
+            return self.hand_over(Delivery { batch, rows: Rows::All, enrichments: Arc::from([]), table_version });
+        };
+        self.matcher.run(table, &batch, Some(endpoint));
+        match self.matcher.rows(endpoint) {
             Some(rows) => {
-                let enrichments = table.enrichments(self.endpoint).clone();
+                let enrichments = table.enrichments(endpoint).clone();
                 self.hand_over(Delivery { batch, rows, enrichments, table_version: table.version() });
             }
             None if end > from => {

@@ -54,6 +54,9 @@ pub struct Wiring {
     pub commands: Consumer<Command>,
     /// Shared by all shards; this one writes its own partitions' entries.
     pub heads: Heads,
+    /// Per partition the first offset that has not been acknowledged; shared and written likewise. Who reads it after an ack knows
+    /// that the acknowledged events lie before it.
+    pub acked: Heads,
     /// Written by this shard, read by anyone.
     pub stats: Arc<ShardStats>,
     /// When batches are committed.
@@ -89,6 +92,7 @@ pub struct Shard {
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     outlets: Outlets,
+    acked: Heads,
     stats: Arc<ShardStats>,
 }
 
@@ -109,6 +113,7 @@ impl Shard {
             dedup: Dedup::new(wiring.dedup),
             pending: VecDeque::new(),
             pending_bytes: 0,
+            acked: wiring.acked,
             stats: wiring.stats,
         }
     }
@@ -189,6 +194,10 @@ impl Shard {
             if let Some(batch) = &failed.batch {
                 self.pending_bytes -= batch.bytes().len();
                 self.sequencer.take_back(batch);
+                if failed.acked && batch.base_offset() < self.acked.get(batch.partition()) {
+                    // Acknowledged in memory alone, and lost: its offsets will be those of others.
+                    self.acked.set(batch.partition(), batch.base_offset());
+                }
                 self.stats.refused(batch.rows().len());
                 if let Some(dedup) = &mut self.dedup {
                     dedup.forget(batch);
@@ -288,6 +297,11 @@ impl Shard {
             return;
         }
         pending.acked = true;
+        if let Some(batch) = &pending.batch
+            && batch.last_offset() >= self.acked.get(batch.partition())
+        {
+            self.acked.set(batch.partition(), batch.last_offset() + 1);
+        }
         let ack = Ack { ticket: pending.ticket, result: Ok(pending.placed) };
         self.send_ack(ack);
     }

@@ -149,6 +149,7 @@ impl Process {
                 log_events,
                 commands: command_from,
                 heads: heads.clone(),
+                acked: Heads::new(&recovered.next_offsets),
                 stats: Arc::new(ShardStats::default()),
                 commit: settings.commit,
                 dedup: engine::shard::DedupSettings::default(),

@@ -51,6 +51,7 @@ impl Step {
             log_events,
             commands: command_from,
             heads: Heads::new(&[0]),
+            acked: Heads::new(&[0]),
             stats: Arc::new(ShardStats::default()),
             commit: CommitPolicy::default(),
             dedup: DedupSettings { window_ms: WINDOW_MS, ids_max: EVENTS, seed: 7 },

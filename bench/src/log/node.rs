@@ -48,6 +48,7 @@ impl Node {
             log_events: writer.events,
             commands: command_from,
             heads: Heads::new(&recovered.next_offsets),
+            acked: Heads::new(&recovered.next_offsets),
             stats: Arc::new(ShardStats::default()),
             commit: CommitPolicy::default(),
             dedup: DedupSettings::default(),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use engine::event::{CONTENT_TYPE, Event, SystemProperty};
+use engine::event::{CONTENT_TYPE, Event, MQTT, SystemProperty};
 use engine::lane::Enrichment;
 
 use super::attributes::{check_name, is_json_type};
@@ -102,9 +102,10 @@ fn data(event: &Event<'_>, out: &mut Vec<u8>) {
         member(out, "datacontenttype", media_type);
     }
     let Some(data) = event.data().filter(|data| !data.is_empty()) else { return };
-    // Without a stored content type the data was checked to be JSON when it came in; with one it is what the sender says.
+    // Without a stored content type the data was checked to be JSON when it came in, but not what came over MQTT; with one it is
+    // what the sender says.
     let is_json = match media_type {
-        Some(_) if !stored => true,
+        Some(_) if !stored && event.header(MQTT).is_none() => true,
         Some(media_type) => is_json_type(media_type) && serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok(),
         None => false,
     };

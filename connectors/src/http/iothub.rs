@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use engine::batch::HeaderWriter;
-use engine::event::{DEVICE_ID, MESSAGE_SOURCE, put_property};
+use engine::event::put_property;
 use http::HeaderMap;
 use serde::Deserialize;
 
 use super::problem::Problem;
 use super::stats::RejectReason;
 use crate::intake::Submission;
+use crate::iothub::{is_id, percent_decode, stamp};
 
 /// Content type of a batch.
 pub const BATCH_TYPE: &str = "application/vnd.microsoft.iothub.json";
-/// Longest device or module id.
-const ID_BYTES_MAX: usize = 128;
 
 /// Who sends, as the path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +40,8 @@ impl Sender {
         }
         let id = |raw: &str| {
             let decoded = percent_decode(raw);
-            let legal = |c: char| c.is_ascii_alphanumeric() || "-:.+%_#*?!(),=@;$'".contains(c);
             match decoded {
-                Some(id) if (1..=ID_BYTES_MAX).contains(&id.len()) && id.chars().all(legal) => Ok(id),
+                Some(id) if is_id(&id) => Ok(id),
                 _ => Err(Problem::new(
                     http::StatusCode::BAD_REQUEST,
                     RejectReason::InvalidEvent,
@@ -54,22 +52,6 @@ impl Sender {
         };
         Some(id(device).and_then(|device| Ok(Self { device, module: module.map(id).transpose()? })))
     }
-}
-
-/// Undoes percent-encoding; `None` if it is cut off or the result is not UTF-8.
-pub fn percent_decode(raw: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-        bytes.push((high << 4 | low) as u8);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Header fields of a message and the names they are stored under.
@@ -166,13 +148,7 @@ fn push(
     into: &mut Submission,
 ) -> Result<(), Problem> {
     let mut headers = HeaderWriter::default();
-    headers.put(MESSAGE_SOURCE, Some(b"Telemetry"));
-    headers.put(DEVICE_ID, Some(sender.device.as_bytes()));
-    let mut bytes = data.len() + "Telemetry".len() + sender.device.len();
-    if let Some(module) = &sender.module {
-        headers.put("iothub-connection-module-id", Some(module.as_bytes()));
-        bytes += module.len();
-    }
+    let mut bytes = data.len() + stamp(&sender.device, sender.module.as_deref(), &mut headers);
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in fields {
         let name = name.to_ascii_lowercase();

@@ -29,6 +29,7 @@ use super::problem::Problem;
 use super::stats::{HttpStats, RejectReason};
 use super::{HttpConfig, receipt};
 use crate::intake::{Intake, IntakeError, Submission};
+use crate::iothub::percent_decode;
 use crate::rate_limited::RateLimited;
 
 /// Body of every answer.
@@ -293,8 +294,7 @@ impl Query {
         let mut found = Self::default();
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            let value =
-                iothub::percent_decode(raw).ok_or_else(|| bad(format!("'{raw}' is not percent-encoded UTF-8")))?;
+            let value = percent_decode(raw).ok_or_else(|| bad(format!("'{raw}' is not percent-encoded UTF-8")))?;
             match name {
                 "key" => found.key = Some(KeyPointer::parse(&value).map_err(bad)?),
                 "type" if !value.is_empty() => found.event_type = Some(value),

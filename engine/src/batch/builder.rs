@@ -1,6 +1,8 @@
 //! Fills one batch row by row. Copies every payload once, from the read buffer into its final place; says `Full`, never grows
 //! past [`limits::BATCH_BYTES_MAX`], and can take the last row back while it is being written.
 
+use std::ops::Range;
+
 use super::{
     AT_ATTRIBUTES, AT_BASE_TIMESTAMP, AT_COUNT, AT_CRC, AT_LAST_DELTA, AT_LENGTH, AT_MAGIC, AT_MAX_TIMESTAMP,
     AT_PRODUCER, Batch, HEADER_BYTES, Row, Span, varint,
@@ -57,6 +59,68 @@ impl HeaderWriter {
             None => varint::put(&mut self.bytes, -1),
         }
         self.count += 1;
+    }
+
+    /// Appends `count` headers as they are [`encoded`](Self::encoded).
+    #[inline]
+    pub fn put_encoded(&mut self, encoded: &[u8], count: usize) {
+        self.bytes.extend_from_slice(encoded);
+        self.count += count;
+    }
+
+    /// As [`put_encoded`](Self::put_encoded), where the last of the headers lacks its value and ends with its name, and then
+    /// that value: for headers that are the same from event to event but for one value.
+    #[inline]
+    pub fn put_encoded_and_value(&mut self, encoded: &[u8], count: usize, value: &[u8]) {
+        self.bytes.reserve(encoded.len() + value.len() + 5);
+        self.bytes.extend_from_slice(encoded);
+        varint::put(&mut self.bytes, value.len() as i64);
+        self.bytes.extend_from_slice(value);
+        self.count += count;
+    }
+
+    /// All headers so far, to be put again with [`put_encoded`](Self::put_encoded).
+    pub fn encoded(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The name of a header as it is encoded, without a value.
+    pub fn encoded_name(name: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(name.len() + 2);
+        varint::put(&mut bytes, name.len() as i64);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes
+    }
+
+    /// The value of the first header of that name, if it has one.
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.find(name)?;
+        self.bytes.get(value?)
+    }
+
+    /// Takes the first header of that name out; `false` if there is none.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let Some((whole, _)) = self.find(name) else { return false };
+        self.bytes.drain(whole);
+        self.count -= 1;
+        true
+    }
+
+    /// Where the first header of that name lies, and where its value.
+    fn find(&self, name: &str) -> Option<(Range<usize>, Option<Range<usize>>)> {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let start = at;
+            let len = usize::try_from(varint::get(&self.bytes, &mut at)?).ok()?;
+            let is_it = self.bytes.get(at..at + len)? == name.as_bytes();
+            at += len;
+            let value = usize::try_from(varint::get(&self.bytes, &mut at)?).ok().map(|len| at..at + len);
+            at = value.as_ref().map_or(at, |value| value.end);
+            if is_it {
+                return Some((start..at, value));
+            }
+        }
+        None
     }
 
     /// Number of headers so far.

@@ -15,6 +15,9 @@ pub const MESSAGE_SOURCE: &str = "iothub-message-source";
 /// Stamped by the IoT Hub profile: the device that sent it.
 pub const DEVICE_ID: &str = "iothub-connection-device-id";
 
+/// What a publish over MQTT had beside topic, payload and user properties; its value is bytes, no text. See `connectors::mqtt`.
+pub const MQTT: &str = "mqtt";
+
 /// `source` of an event that names none.
 pub const DEFAULT_SOURCE: &str = "/anabranch";
 /// `type` of an event that names none.
@@ -69,6 +72,7 @@ pub fn is_reserved(name: &str) -> bool {
     starts(CE_PREFIX)
         || starts(APP_PREFIX)
         || starts("iothub-")
+        || name.eq_ignore_ascii_case(MQTT)
         || SystemProperty::ALL.iter().any(|property| property.header.eq_ignore_ascii_case(name))
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::ShardStats;
 use crate::batch::Batch;
-use crate::lane::{Delivery, Heads, LaneSender};
+use crate::lane::{Delivery, Enrichment, Heads, LaneSender, Rows};
 use crate::parse::ExtractStats;
 use crate::route::{EndpointId, Matcher, RouteTable};
 
@@ -19,6 +19,8 @@ pub enum Command {
         /// Endpoints whose lane changes; `None` takes it away.
         lanes: Vec<(EndpointId, Option<LaneSender>)>,
     },
+    /// From the next batch on, push every batch whole into this lane, whatever the table says, until its receiver is gone.
+    Tap(LaneSender),
 }
 
 /// Lanes, table and heads of one shard.
@@ -26,6 +28,8 @@ pub enum Command {
 pub(super) struct Outlets {
     table: Arc<RouteTable>,
     lanes: Vec<Option<LaneSender>>,
+    taps: Vec<LaneSender>,
+    no_enrichments: Arc<[Enrichment]>,
     heads: Heads,
     owned: Vec<u32>,
     matcher: Matcher,
@@ -33,7 +37,8 @@ pub(super) struct Outlets {
 
 impl Outlets {
     pub fn new(table: Arc<RouteTable>, heads: Heads, owned: Vec<u32>) -> Self {
-        Self { table, lanes: Vec::new(), heads, owned, matcher: Matcher::default() }
+        let (taps, no_enrichments) = (Vec::new(), Arc::from([]));
+        Self { table, lanes: Vec::new(), taps, no_enrichments, heads, owned, matcher: Matcher::default() }
     }
 
     pub fn handle_command(&mut self, command: Command) {
@@ -48,12 +53,16 @@ impl Outlets {
                     self.lanes[at] = lane;
                 }
             }
+            Command::Tap(lane) => {
+                self.taps.retain(|tap| !tap.is_abandoned());
+                self.taps.push(lane);
+            }
         }
     }
 
     /// Lanes that want to be live become so, with the heads as they stand between two batches.
     pub fn answer_wishes(&mut self) {
-        for lane in self.lanes.iter_mut().flatten() {
+        for lane in self.lanes.iter_mut().flatten().chain(&mut self.taps) {
             if lane.is_wanted() {
                 lane.go_live(self.owned.iter().map(|partition| (*partition, self.heads.get(*partition))).collect());
             }
@@ -76,6 +85,14 @@ impl Outlets {
                     table_version: self.table.version(),
                 });
             }
+        }
+        for tap in self.taps.iter_mut().filter(|tap| tap.is_live()) {
+            tap.push(Delivery {
+                batch: batch.clone(),
+                rows: Rows::All,
+                enrichments: self.no_enrichments.clone(),
+                table_version: self.table.version(),
+            });
         }
         stats.synced_events.fetch_add(batch.rows().len() as u64, Ordering::Relaxed);
         self.heads.set(batch.partition(), batch.last_offset() + 1);

@@ -18,6 +18,7 @@ struct World {
     log: Producer<LogEvent>,
     commands: Producer<Command>,
     heads: Heads,
+    acked_heads: Heads,
     stats: Arc<ShardStats>,
 }
 
@@ -53,6 +54,7 @@ fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSet
     let (log, log_events) = ring(64, &bell);
     let (commands, command_from) = ring(8, &bell);
     let heads = Heads::new(&[0, 10, 0, 0]);
+    let acked_heads = Heads::new(&[0, 10, 0, 0]);
     let stats = Arc::new(ShardStats::default());
     let wiring = Wiring {
         shard: 1,
@@ -63,12 +65,13 @@ fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSet
         log_events,
         commands: command_from,
         heads: heads.clone(),
+        acked: acked_heads.clone(),
         stats: stats.clone(),
         commit,
         dedup,
     };
     let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
-    World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, stats }
+    World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, acked_heads, stats }
 }
 
 fn batch(partition: u32, bodies: &[&str]) -> Batch {
@@ -309,4 +312,36 @@ fn copies_are_acknowledged_with_what_they_repeat_and_fail_with_it() {
     world.sync();
     assert_eq!(world.acked(), [(7, Ok(11))]);
     assert_eq!((world.heads.get(1), world.stats.duplicate_events.load(std::sync::atomic::Ordering::Relaxed)), (12, 5));
+}
+
+#[test]
+fn a_tap_gets_every_batch_whatever_the_routes_say() {
+    let mut world = world(&[("$body.t > 5", 0)]);
+    let (sender, mut tap) = lane(&Bell::default(), &Bell::default());
+    world.commands.push(Command::Tap(sender)).expect("room");
+    tap.want_live();
+    world.submit(1, AckLevel::Memory, batch(1, &["1", "2"]));
+    assert_eq!(world.acked_heads.get(1), 12, "an ack in memory moves the acknowledged head");
+    assert_eq!(offsets(&mut tap), [0_u64; 0], "not before it is synced");
+    world.sync();
+    assert_eq!(offsets(&mut tap), [10, 11]);
+    drop(tap);
+    let (sender, mut second) = lane(&Bell::default(), &Bell::default());
+    world.commands.push(Command::Tap(sender)).expect("room");
+    second.want_live();
+    world.submit(2, AckLevel::Synced, batch(1, &["3"]));
+    assert_eq!(world.acked_heads.get(1), 12);
+    world.sync();
+    assert_eq!((offsets(&mut second), world.acked_heads.get(1)), (vec![12], 13));
+}
+
+#[test]
+fn what_was_acknowledged_in_memory_and_lost_moves_the_acknowledged_head_back() {
+    let mut world = world(&[]);
+    world.submit(1, AckLevel::Memory, batch(1, &["1", "2"]));
+    world.appended();
+    let group = world.groups.pop_front().expect("a group");
+    assert_eq!(world.acked_heads.get(1), 12);
+    world.log_says(LogEvent::Failed(group));
+    assert_eq!(world.acked_heads.get(1), 10);
 }

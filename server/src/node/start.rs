@@ -134,6 +134,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     let shard_bells: Vec<Bell> = (0..cores).map(|_| Bell::default()).collect();
     let mut mesh = Mesh::new(cores, &core_bells, &shard_bells);
     let heads = Heads::new(&recovered.next_offsets);
+    let acked = Heads::new(&recovered.next_offsets);
     let shard_stats: Vec<Arc<ShardStats>> = (0..cores).map(|_| Arc::default()).collect();
     let http_stats: Vec<Arc<HttpStats>> = (0..cores).map(|_| Arc::default()).collect();
     let committed = Arc::new(Notify::new());
@@ -159,6 +160,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             log_events: writer.events,
             commands: command_from,
             heads: heads.clone(),
+            acked: acked.clone(),
             stats: shard_stats[number].clone(),
             dedup,
             commit: CommitPolicy {
