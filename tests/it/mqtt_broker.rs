@@ -17,6 +17,7 @@ pub struct Broker {
     /// `host:port` of plain TCP.
     address: String,
     config: PathBuf,
+    settings: String,
     folder: tempfile::TempDir,
 }
 
@@ -36,14 +37,15 @@ impl Broker {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("anabranch.toml");
         std::fs::write(&config, format!("[listeners.mqtt]\n{settings}\n")).expect("writes");
-        let mut broker = Self { running: None, address: "127.0.0.1:0".to_owned(), config, folder };
-        broker.run(settings);
+        let address = "127.0.0.1:0".to_owned();
+        let mut broker = Self { running: None, address, config, settings: settings.to_owned(), folder };
+        broker.run();
         broker
     }
 
-    fn run(&mut self, settings: &str) {
+    fn run(&mut self) {
         if std::env::var("ANABRANCH_MQTT_STAND_IN").is_ok_and(|name| name == "mosquitto") {
-            let (child, address) = stand_in(self.folder.path(), &self.address, settings);
+            let (child, address) = stand_in(self.folder.path(), &self.address, &self.settings);
             (self.running, self.address) = (Some(Running::StandIn(child)), address);
             return;
         }
@@ -71,9 +73,13 @@ impl Broker {
         }
     }
 
-    /// Where the broker keeps its data, and a place for a test's own files.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// SIGTERM, and its end: the folder of its data.
+    pub fn stop(&mut self) -> PathBuf {
+        match self.running.take() {
+            Some(Running::Node(node)) => assert!(node.stop().success(), "the node ends well"),
+            _ => panic!("this test needs the node itself"),
+        }
+        self.folder.path().join("data")
     }
 
     /// kill -9, and up again on the same port with the same data.
@@ -88,7 +94,7 @@ impl Broker {
             }
             None => {}
         }
-        self.run("");
+        self.run();
     }
 }
 
@@ -124,7 +130,8 @@ fn stand_in(folder: &Path, had: &str, settings: &str) -> (Child, String) {
         text += "allow_anonymous true\npersistence true\nmax_queued_messages 0\n";
         let _ = writeln!(text, "persistence_location {}/", folder.display());
         std::fs::write(&config, text).expect("writes");
-        let mut child = Command::new("/usr/sbin/mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn().expect("starts");
+        let mut child =
+            Command::new("/usr/sbin/mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn().expect("starts");
         let mut listens = false;
         eventually("mosquitto listens or ends", || {
             listens = TcpStream::connect(("127.0.0.1", port)).is_ok();

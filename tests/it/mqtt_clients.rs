@@ -33,7 +33,8 @@ fn paho() -> Option<PathBuf> {
 fn mqtt_js() -> Option<PathBuf> {
     static MQTT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = MQTT.get_or_init(|| {
-        let runs = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|version| version.status.success());
+        let runs =
+            |name: &str| Command::new(name).arg("--version").output().is_ok_and(|version| version.status.success());
         if !runs("node") || !runs("npm") {
             return None;
         }
@@ -70,7 +71,9 @@ fn has_mosquitto_clients() -> bool {
         is_there()
     });
     if !found {
-        eprintln!("!!! SKIPPED: there are no mosquitto_pub and mosquitto_sub (Debian: apt-get install mosquitto-clients)");
+        eprintln!(
+            "!!! SKIPPED: there are no mosquitto_pub and mosquitto_sub (Debian: apt-get install mosquitto-clients)"
+        );
     }
     found
 }

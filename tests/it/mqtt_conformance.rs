@@ -11,6 +11,7 @@ mod connect;
 mod disconnect;
 mod flow;
 mod keep_alive;
+mod limits;
 mod malformed;
 mod matching;
 mod order;

@@ -121,7 +121,8 @@ impl Node {
     pub fn address(&self, scheme: &str) -> String {
         let mut found = None;
         let begins = format!("{scheme}://");
-        let what = || format!("the node says where {begins} is\n{}{}", self.said.lock().expect("not poisoned"), self.log());
+        let what =
+            || format!("the node says where {begins} is\n{}{}", self.said.lock().expect("not poisoned"), self.log());
         eventually_or(what, || {
             let said = self.said.lock().expect("not poisoned");
             let word = said.split_whitespace().find_map(|word| word.strip_prefix(&begins));

@@ -20,7 +20,9 @@ fn publish(broker: &Broker, acknowledged: Arc<AtomicUsize>) -> std::thread::Join
     let (client, mut connection) = Client::new(options, 100);
     let sending = std::thread::spawn(move || {
         for at in 0..MESSAGES {
-            client.publish(format!("kept/{}", at % 10), QoS::AtLeastOnce, false, at.to_string()).expect("the connection is driven");
+            client
+                .publish(format!("kept/{}", at % 10), QoS::AtLeastOnce, false, at.to_string())
+                .expect("the connection is driven");
         }
         client
     });
@@ -54,13 +56,15 @@ fn nothing_is_lost_to_durable_sessions() {
     }
     if let Some(module) = mqtt_js() {
         for (name, version) in [("mqtt-js-4", "4"), ("mqtt-js-5", "5")] {
-            collectors.push((name, Beside::start(&mut with_mqtt_js(&module, &[&url, "collect", name, version, &count]))));
+            collectors
+                .push((name, Beside::start(&mut with_mqtt_js(&module, &[&url, "collect", name, version, &count]))));
         }
     }
     for (name, collector) in &collectors {
         assert_eq!(collector.line(), "ready", "{name}");
     }
-    let durable = ["-h", "127.0.0.1", "-p", broker.port(), "-c", "-i", "mosquitto", "-q", "1", "-t", "kept/#"].map(str::to_owned);
+    let durable =
+        ["-h", "127.0.0.1", "-p", broker.port(), "-c", "-i", "mosquitto", "-q", "1", "-t", "kept/#"].map(str::to_owned);
     let mosquitto = |more: &[&str]| Beside::start(Command::new("mosquitto_sub").args(&durable).args(more));
     let has_mosquitto = has_mosquitto_clients();
     if has_mosquitto {

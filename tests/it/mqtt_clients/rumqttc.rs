@@ -58,7 +58,11 @@ fn rumqttc_3_1_1() {
     let (client, mut connection) = Client::new(options(&broker, "self"), 100);
     for granted in QOS {
         client.subscribe("t/+", granted).expect("queues");
-        let codes = until(&mut connection, |packet| if let Packet::SubAck(ack) = packet { Some(ack.return_codes) } else { None });
+        let codes =
+            until(
+                &mut connection,
+                |packet| if let Packet::SubAck(ack) = packet { Some(ack.return_codes) } else { None },
+            );
         assert_eq!(codes, [rumqttc::SubscribeReasonCode::Success(granted)]);
         for qos in QOS {
             client.publish("t/x", qos, false, "hello").expect("queues");
@@ -99,7 +103,11 @@ fn rumqttc_3_1_1_takes_up_its_session() {
         publisher.publish("t", &at.to_string(), 1);
     }
     let (_client, mut connection) = Client::new(durable, 100);
-    assert!(until(&mut connection, |packet| if let Packet::ConnAck(ack) = packet { Some(ack.session_present) } else { None }));
+    assert!(until(&mut connection, |packet| if let Packet::ConnAck(ack) = packet {
+        Some(ack.session_present)
+    } else {
+        None
+    }));
     for at in 0..30 {
         assert_eq!(message(&mut connection).payload, at.to_string());
     }

@@ -24,7 +24,8 @@ fn authority(name: &str) -> Authority {
 
 /// Writes `NAME.pem` and `NAME.key` of a certificate that `by` signed.
 fn certificate(folder: &Path, name: &str, hosts: &[&str], by: &Authority) {
-    let mut params = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).expect("names");
+    let mut params =
+        CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).expect("names");
     params.distinguished_name.push(DnType::CommonName, name);
     let key = KeyPair::generate().expect("a key");
     let signed = params.signed_by(&key, by).expect("signs");
@@ -93,7 +94,9 @@ fn without_a_good_certificate_the_door_is_shut() {
     let url = secured.url("mqtts");
     let port = url.rsplit(':').next().expect("a port");
     let publish = |more: &[&str]| {
-        let base = ["-h", "localhost", "-p", port, "-q", "1", "-t", "t", "-m", "x", "--cafile", &secured.path("ca.pem")].map(str::to_owned);
+        let base =
+            ["-h", "localhost", "-p", port, "-q", "1", "-t", "t", "-m", "x", "--cafile", &secured.path("ca.pem")]
+                .map(str::to_owned);
         Beside::start(Command::new("mosquitto_pub").args(base).args(more)).ended().success()
     };
     let (cert, key) = (secured.path("meter-7.pem"), secured.path("meter-7.key"));

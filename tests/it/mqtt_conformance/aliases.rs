@@ -16,15 +16,32 @@ fn c3_3_2_12_aliases_from_a_client() {
     let most = ack.props.number(id::ALIAS_MAX).expect("aliases are allowed") as u16;
     let mut subscriber = broker.v5("subscriber");
     subscriber.subscribe(&[("t/#", 2)]);
-    for (topic, payload, alias, qos) in
-        [("t/a", "1", 1, 0), ("", "2", 1, 1), ("t/b", "3", most, 2), ("", "4", most, 0), ("", "5", 1, 2), ("t/c", "6", 1, 0)]
-    {
+    for (topic, payload, alias, qos) in [
+        ("t/a", "1", 1, 0),
+        ("", "2", 1, 1),
+        ("t/b", "3", most, 2),
+        ("", "4", most, 0),
+        ("", "5", 1, 2),
+        ("t/c", "6", 1, 0),
+    ] {
         client.put(aliased(topic, payload, alias).qos(qos));
     }
     client.put(aliased("", "7", 1));
     client.put(aliased("", "8", most));
-    let found: Vec<_> = (0..8).map(|_| subscriber.message()).map(|message| (message.topic.clone(), message.text().to_owned())).collect();
-    let wanted = [("t/a", "1"), ("t/a", "2"), ("t/b", "3"), ("t/b", "4"), ("t/a", "5"), ("t/c", "6"), ("t/c", "7"), ("t/b", "8")];
+    let found: Vec<_> = (0..8)
+        .map(|_| subscriber.message())
+        .map(|message| (message.topic.clone(), message.text().to_owned()))
+        .collect();
+    let wanted = [
+        ("t/a", "1"),
+        ("t/a", "2"),
+        ("t/b", "3"),
+        ("t/b", "4"),
+        ("t/a", "5"),
+        ("t/c", "6"),
+        ("t/c", "7"),
+        ("t/b", "8"),
+    ];
     assert_eq!(found, wanted.map(|(topic, text)| (topic.to_owned(), text.to_owned())));
 }
 
@@ -93,7 +110,8 @@ fn c3_1_2_26_aliases_from_the_server() {
     let mut client = broker.join(&connect).0;
     let mut publisher = broker.v4("publisher");
     client.subscribe(&[("topic/#", 2)]);
-    let wanted: Vec<String> = (0..40u32).map(|at| format!("topic/{}", [0, 1, 0, 2, 3, 4, 0, 1][at as usize % 8])).collect();
+    let wanted: Vec<String> =
+        (0..40u32).map(|at| format!("topic/{}", [0, 1, 0, 2, 3, 4, 0, 1][at as usize % 8])).collect();
     for round in 0..2 {
         for (at, topic) in wanted.iter().enumerate() {
             publisher.publish(topic, topic, (at % 3) as u8);

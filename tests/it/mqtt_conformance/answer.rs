@@ -49,7 +49,8 @@ impl Properties {
 
     /// Subscription identifiers, in order of number: the standard gives them none.
     pub fn subscriptions(&self) -> Vec<u32> {
-        let mut ids: Vec<u32> = self.0.iter().filter(|(found, _)| *found == id::SUBSCRIPTION).map(|(_, value)| number(value)).collect();
+        let mut ids: Vec<u32> =
+            self.0.iter().filter(|(found, _)| *found == id::SUBSCRIPTION).map(|(_, value)| number(value)).collect();
         ids.sort_unstable();
         ids
     }
@@ -102,12 +103,31 @@ pub enum Answer {
     ConnAck(ConnAck),
     Publish(Message),
     /// PUBACK, PUBREC, PUBREL or PUBCOMP by its first byte.
-    Receipt { first: u8, id: u16, code: u8, props: Properties },
-    SubAck { id: u16, codes: Vec<u8>, props: Properties },
-    UnsubAck { id: u16, codes: Vec<u8>, props: Properties },
+    Receipt {
+        first: u8,
+        id: u16,
+        code: u8,
+        props: Properties,
+    },
+    SubAck {
+        id: u16,
+        codes: Vec<u8>,
+        props: Properties,
+    },
+    UnsubAck {
+        id: u16,
+        codes: Vec<u8>,
+        props: Properties,
+    },
     PingResp,
-    Disconnect { code: u8, props: Properties },
-    Auth { code: u8, props: Properties },
+    Disconnect {
+        code: u8,
+        props: Properties,
+    },
+    Auth {
+        code: u8,
+        props: Properties,
+    },
 }
 
 /// Bytes that are read from the front.

@@ -21,7 +21,8 @@ fn c3_3_2_5_messages_expire() {
     old.subscribe(&[("t/#", 1)]);
     old.leave();
     // Started, but not acknowledged: it has been delivered as far as expiry goes ([MQTT-4.3.3-7]).
-    let mut begun = broker.join(&connect("begun").props(props().two(id::RECEIVE_MAX, 1).four(id::SESSION_EXPIRY, 60))).0;
+    let mut begun =
+        broker.join(&connect("begun").props(props().two(id::RECEIVE_MAX, 1).four(id::SESSION_EXPIRY, 60))).0;
     begun.subscribe(&[("t/#", 2)]);
 
     let mut publisher = broker.v5("publisher");

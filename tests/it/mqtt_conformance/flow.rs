@@ -44,7 +44,8 @@ fn c3_3_4_9_no_more_than_the_client_takes() {
 #[test]
 fn c4_9_0_1_the_maximum_of_the_new_connection_holds() {
     let broker = Broker::start();
-    let connect = |most: u16| Connect::new(V5, "client").props(props().two(id::RECEIVE_MAX, most).four(id::SESSION_EXPIRY, 60));
+    let connect =
+        |most: u16| Connect::new(V5, "client").props(props().two(id::RECEIVE_MAX, most).four(id::SESSION_EXPIRY, 60));
     let mut client = broker.join(&connect(4)).0;
     let mut publisher = broker.v5("publisher");
     client.subscribe(&[("t", 1)]);
@@ -115,7 +116,9 @@ fn c3_1_2_24_too_large_for_the_client() {
     small.subscribe(&[("t", 2)]);
     large.subscribe(&[("t", 2)]);
     let fits = "x".repeat(100 - 2 - 3 - 2 - 1);
-    for (payload, comes) in [(fits.clone(), true), (fits.clone() + "x", false), ("y".repeat(5_000), false), ("z".into(), true)] {
+    for (payload, comes) in
+        [(fits.clone(), true), (fits.clone() + "x", false), ("y".repeat(5_000), false), ("z".into(), true)]
+    {
         for qos in [1, 2] {
             publisher.publish("t", &payload, qos);
             assert_eq!(large.message().text(), payload);

@@ -24,7 +24,11 @@ fn c3_1_2_22_silence_ends_the_connection() {
     let began = Instant::now();
     let silent: Vec<_> = [V4, V5]
         .iter()
-        .map(|version| broker.join(&Connect::new(*version, &format!("silent{version}")).keep_alive(1).will(Will::new("will", "x"))).0)
+        .map(|version| {
+            broker
+                .join(&Connect::new(*version, &format!("silent{version}")).keep_alive(1).will(Will::new("will", "x")))
+                .0
+        })
         .collect();
     let mut never = broker.join(&Connect::new(V5, "never").keep_alive(0)).0;
     let mut slow = broker.join(&Connect::new(V5, "slow").keep_alive(60)).0;
@@ -77,7 +81,7 @@ fn c3_2_2_21_server_keep_alive() {
 /// A connection that never sends CONNECT is closed in the end; that one sends it slowly harms nobody.
 #[test]
 fn a_connection_without_connect_does_not_stay() {
-    let broker = Broker::with("connect_ms_max = 500");
+    let broker = Broker::with("connect_timeout_ms = 500");
     let silent = broker.open(V5);
     let mut slow = broker.open(V5);
     slow.send(&Connect::new(V5, "slow").bytes()[..5]);

@@ -143,7 +143,9 @@ fn c2_2_2_properties_that_do_not_fit() {
     for first in [PUBACK, PUBREC, PUBREL, PUBCOMP] {
         cases.push(packet(first, &[&[0, 1, 0, 0, 0]]));
     }
-    for list in [props().text(id::REASON, "x"), props().byte(id::PAYLOAD_FORMAT, 1), props().four(id::SESSION_EXPIRY, 1)] {
+    for list in
+        [props().text(id::REASON, "x"), props().byte(id::PAYLOAD_FORMAT, 1), props().four(id::SESSION_EXPIRY, 1)]
+    {
         cases.push(subscribe(V5, 1, &list, &[("t", 0)]));
         cases.push(packet(0xA2, &[&[0, 1], &list.bytes(), &binary("t")]));
     }

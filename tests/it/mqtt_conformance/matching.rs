@@ -12,8 +12,16 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("/#", &["/", "/a", "/a/b", "//"], &["a", "a/b", "a/"]),
     ("+/#", &["a", "a/b", "/", "/a", "a/b/c"], &["$a/b", "$a"]),
     ("sport/#", &["sport", "sport/", "sport/a", "sport/a/b"], &["sports", "Sport", "a/sport"]),
-    ("sport/tennis/player1", &["sport/tennis/player1"], &["sport/tennis/player1/", "sport/tennis", "sport/tennis/Player1"]),
-    ("sport/tennis/player1/#", &["sport/tennis/player1", "sport/tennis/player1/score/wimbledon"], &["sport/tennis/player2"]),
+    (
+        "sport/tennis/player1",
+        &["sport/tennis/player1"],
+        &["sport/tennis/player1/", "sport/tennis", "sport/tennis/Player1"],
+    ),
+    (
+        "sport/tennis/player1/#",
+        &["sport/tennis/player1", "sport/tennis/player1/score/wimbledon"],
+        &["sport/tennis/player2"],
+    ),
     ("sport/+", &["sport/", "sport/a"], &["sport", "sport/a/b"]),
     ("sport/+/player1", &["sport/tennis/player1", "sport//player1"], &["sport/player1", "sport/a/b/player1"]),
     ("+/tennis/#", &["a/tennis", "a/tennis/b/c", "/tennis"], &["tennis", "a/b/tennis", "$a/tennis"]),
@@ -82,7 +90,8 @@ fn c4_7_all_filters_at_once() {
         }
         levels.next().is_none()
     };
-    let topics: Vec<&str> = TABLE.iter().flat_map(|(_, matching, other)| matching.iter().chain(*other)).copied().collect();
+    let topics: Vec<&str> =
+        TABLE.iter().flat_map(|(_, matching, other)| matching.iter().chain(*other)).copied().collect();
     for topic in topics {
         let wanted: Vec<u32> =
             (1u32..).zip(TABLE).filter(|(_, (filter, ..))| matches(filter, topic)).map(|(at, _)| at).collect();

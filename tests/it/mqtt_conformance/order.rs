@@ -36,12 +36,16 @@ fn c4_6_0_5_messages_in_order() {
     let broker = Broker::start();
     let mut subscriber = broker.v5("subscriber");
     subscriber.subscribe(&[("t/#", 2)]);
-    let mut publishers: Vec<_> = [V3, V4, V5].iter().map(|version| broker.of(*version, &format!("p{version}"))).collect();
+    let mut publishers: Vec<_> =
+        [V3, V4, V5].iter().map(|version| broker.of(*version, &format!("p{version}"))).collect();
     let count = 300u16;
     for (who, publisher) in publishers.iter_mut().enumerate() {
         let version = publisher.version;
-        let all: Vec<u8> =
-            (0..count).flat_map(|at| Publish::new(&format!("t/{who}"), at.to_string()).qos((who % 2) as u8).id(at + 1).bytes(version)).collect();
+        let all: Vec<u8> = (0..count)
+            .flat_map(|at| {
+                Publish::new(&format!("t/{who}"), at.to_string()).qos((who % 2) as u8).id(at + 1).bytes(version)
+            })
+            .collect();
         publisher.send(&all);
     }
     let mut next = [0u16; 3];

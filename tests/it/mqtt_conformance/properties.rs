@@ -15,7 +15,16 @@ fn c3_3_2_17_properties_are_passed_on_unaltered() {
     let (mut live, mut publisher) = (broker.v5("live"), broker.v5("publisher"));
     live.subscribe(&[("t", 2)]);
     let correlation: Vec<u8> = (0..=255).collect();
-    let pairs = [("z", "1"), ("a", "2"), ("z", "1"), ("", ""), ("ü", "日本"), ("a", ""), ("A", "x, y=z; \"q\""), ("ce_type", "mine")];
+    let pairs = [
+        ("z", "1"),
+        ("a", "2"),
+        ("z", "1"),
+        ("", ""),
+        ("ü", "日本"),
+        ("a", ""),
+        ("A", "x, y=z; \"q\""),
+        ("ce_type", "mine"),
+    ];
     for qos in 0..=2 {
         let mut all = props()
             .text(id::RESPONSE_TOPIC, "answers/to/me")
@@ -108,7 +117,8 @@ fn c4_10_request_and_response() {
     answers.subscribe(&[("do/+", 1)]);
     asks.subscribe(&[("answers/asks/+", 1)]);
     for number in 0..3u8 {
-        let question = props().text(id::RESPONSE_TOPIC, format!("answers/asks/{number}")).text(id::CORRELATION, [number, 0]);
+        let question =
+            props().text(id::RESPONSE_TOPIC, format!("answers/asks/{number}")).text(id::CORRELATION, [number, 0]);
         asks.put(Publish::new("do/it", "please").qos(1).props(question));
         let request = answers.message();
         let to = request.props.text(id::RESPONSE_TOPIC).expect("it says where to").to_owned();
@@ -129,7 +139,9 @@ fn c3_8_2_1_3_user_properties_everywhere() {
     for qos in [1, 2] {
         publisher.publish("t", "x", qos);
         let message = client.held();
-        let with = |first: u8| packet(first, &[&message.id.to_be_bytes(), &[0], &user.clone().text(id::REASON, "why").bytes()]);
+        let with = |first: u8| {
+            packet(first, &[&message.id.to_be_bytes(), &[0], &user.clone().text(id::REASON, "why").bytes()])
+        };
         if qos == 1 {
             client.send(&with(PUBACK));
         } else {

@@ -113,7 +113,8 @@ fn c3_1_3_1_the_payload_is_what_the_flags_say() {
 #[test]
 fn c1_5_4_1_text_is_utf8() {
     let broker = Broker::start();
-    for bad in [&b"a\0b"[..], b"\xED\xA0\x80", b"\xED\xBF\xBF", b"\xFF", b"\xC0\x80", b"\xF4\x90\x80\x80", b"\xE2\x82"] {
+    for bad in [&b"a\0b"[..], b"\xED\xA0\x80", b"\xED\xBF\xBF", b"\xFF", b"\xC0\x80", b"\xF4\x90\x80\x80", b"\xE2\x82"]
+    {
         for version in [V4, V5] {
             let mut in_id = Connect::new(version, "");
             in_id.client_id = bad.to_vec();

@@ -31,7 +31,11 @@ fn c4_8_2_one_of_the_group_gets_a_message() {
         assert_eq!(found, wanted);
     }
     let parts: Vec<_> = group.iter_mut().map(|client| client.all_after(&mut publisher)).collect();
-    assert!(parts.iter().all(|part| !part.is_empty()), "somebody got nothing: {:?}", parts.iter().map(Vec::len).collect::<Vec<_>>());
+    assert!(
+        parts.iter().all(|part| !part.is_empty()),
+        "somebody got nothing: {:?}",
+        parts.iter().map(Vec::len).collect::<Vec<_>>()
+    );
     let mut all: Vec<u32> = parts.iter().flatten().map(|message| message.text().parse().expect("a number")).collect();
     all.sort_unstable();
     assert_eq!(all, (0..60).collect::<Vec<_>>());
@@ -69,7 +73,10 @@ fn c4_8_2_1_filters_of_groups() {
     for filter in bad {
         assert_eq!(client.subscribe(&[(filter, 0)]), [0x8F], "{filter}");
     }
-    assert_eq!(client.subscribe(&[("$share/g/#", 0), ("$share/G/+/a", 1), ("$share/ü//", 2), ("$share/g/$a/b", 0)]), [0, 1, 2, 0]);
+    assert_eq!(
+        client.subscribe(&[("$share/g/#", 0), ("$share/G/+/a", 1), ("$share/ü//", 2), ("$share/g/$a/b", 0)]),
+        [0, 1, 2, 0]
+    );
     assert_eq!(client.unsubscribe(&["$share/g/#", "$share/g/+/a", "#", "$share/ü//"]), [0, 0x11, 0x11, 0]);
 }
 

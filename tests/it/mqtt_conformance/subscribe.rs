@@ -13,7 +13,8 @@ fn c3_9_3_1_a_code_for_each_filter_in_order() {
         assert_eq!(granted, [2, 0, 1, 2, 1, 0]);
     }
     let many: Vec<String> = (0..500).map(|at| format!("many/{at}")).collect();
-    let filters: Vec<(&str, u8)> = many.iter().enumerate().map(|(at, filter)| (filter.as_str(), (at % 3) as u8)).collect();
+    let filters: Vec<(&str, u8)> =
+        many.iter().enumerate().map(|(at, filter)| (filter.as_str(), (at % 3) as u8)).collect();
     let granted = broker.v5("many").subscribe(&filters);
     assert_eq!(granted, filters.iter().map(|(_, qos)| *qos).collect::<Vec<_>>());
 }
