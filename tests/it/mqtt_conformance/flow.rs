@@ -171,7 +171,7 @@ fn c3_4_2_2_reason_strings_give_way() {
     client.send(&subscribe(V5, 1, &props(), &[("a/#/b", 0)]));
     let (codes, found) = client.suback(1);
     assert_eq!(codes, [0x8F]);
-    assert!(found.text(id::REASON).is_none_or(|text| 2 + 2 + 1 + 3 + text.len() + 1 <= 40), "{found:?}");
+    assert!(found.text(id::REASON).is_none_or(|text| 2 + 2 + 1 + 3 + 1 + text.len() <= 40), "{found:?}");
     client.send(&Connect::new(V5, "client").bytes());
     let found = client.ended_with_props(&[0x82]);
     assert!(found.text(id::REASON).is_none_or(|text| 2 + 1 + 1 + 3 + text.len() <= 40), "{found:?}");
