@@ -7,6 +7,7 @@ pub mod answer;
 pub mod client;
 pub mod packet;
 
+mod allowed;
 mod connect;
 mod disconnect;
 mod flow;
