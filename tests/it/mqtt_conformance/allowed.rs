@@ -23,7 +23,7 @@ name = "own"
 templates = ["devices/${client.authenticationName}/#"]
 [[topic_spaces]]
 name = "all"
-templates = ["#"]
+templates = ["#", "$marker/#"]
 [[permission_bindings]]
 group = "$all"
 space = "own"
