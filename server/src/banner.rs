@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Facts {
     /// Where HTTP is served, with the port that the system chose.
     pub http_addr: SocketAddr,
+    /// Where MQTT is served, by scheme.
+    pub mqtt: Vec<(&'static str, SocketAddr)>,
     /// What an answer of success promises.
     pub ack: &'static str,
     /// Folder of the data.
@@ -33,6 +35,10 @@ pub fn banner(facts: &Facts) -> String {
     let endpoints = if endpoints.is_empty() { "the built-in hub only".to_owned() } else { endpoints.join(", ") };
     let mut line = |text: std::fmt::Arguments<'_>| writeln!(out, "{text}").expect("writing to a string");
     line(format_args!("anabranch is listening on {url} (acks when {})", facts.ack));
+    if !facts.mqtt.is_empty() {
+        let urls: Vec<String> = facts.mqtt.iter().map(|(scheme, addr)| format!("{scheme}://{addr}")).collect();
+        line(format_args!("  mqtt       {}", urls.join(" ")));
+    }
     line(format_args!(
         "  data       {} ({} events, {} partitions, {} shards)",
         facts.data_dir.display(),
@@ -58,6 +64,7 @@ mod tests {
     fn the_first_line_says_where_to_connect() {
         let facts = Facts {
             http_addr: "127.0.0.1:4711".parse().expect("an address"),
+            mqtt: vec![("mqtt", "127.0.0.1:1883".parse().expect("an address"))],
             ack: "synced",
             data_dir: "./data".into(),
             events: 3,
@@ -68,6 +75,6 @@ mod tests {
         };
         let text = banner(&facts);
         assert!(text.lines().next().is_some_and(|line| line.contains("http://127.0.0.1:4711")), "{text}");
-        assert!(text.contains("lake (parquet)") && text.lines().count() <= 8, "{text}");
+        assert!(text.contains("lake (parquet)") && text.contains("mqtt://127.0.0.1:1883") && text.lines().count() <= 9, "{text}");
     }
 }

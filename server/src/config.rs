@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use connectors::file::NdjsonConfig;
 use connectors::http::HttpConfig;
+use connectors::mqtt::MqttConfig;
+use connectors::mqtt::sink::MqttSinkConfig;
 use connectors::parquet::ParquetConfig;
 use connectors::webhook::WebhookConfig;
 use engine::event::Source;
@@ -36,6 +38,8 @@ pub struct NodeConfig {
     pub node: NodeSettings,
     /// The HTTP listener.
     pub http: HttpConfig,
+    /// The MQTT listener, if there is one.
+    pub mqtt: Option<MqttConfig>,
     /// The log.
     pub log: LogSettings,
     /// All endpoints, the built-in hub first.
@@ -80,6 +84,8 @@ pub enum EndpointKind {
     Parquet(ParquetConfig),
     /// A file of JSON lines.
     Ndjson(NdjsonConfig),
+    /// MQTT messages on topics of the node.
+    Mqtt(MqttSinkConfig),
 }
 
 impl EndpointKind {
@@ -90,6 +96,7 @@ impl EndpointKind {
             Self::Webhook(_) => "webhook",
             Self::Parquet(_) => "parquet",
             Self::Ndjson(_) => "ndjson",
+            Self::Mqtt(_) => "mqtt",
         }
     }
 }
@@ -132,6 +139,11 @@ pub struct EnrichmentSettings {
 }
 
 impl NodeConfig {
+    /// Some endpoint publishes retained MQTT messages.
+    pub fn publishes_retained(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| matches!(&endpoint.kind, EndpointKind::Mqtt(config) if config.retain))
+    }
+
     /// Whether `other` can be put in force without a restart; `Err` names what cannot change.
     pub fn same_until_restart(&self, other: &Self) -> Result<(), &'static str> {
         let fixed = [
@@ -139,6 +151,7 @@ impl NodeConfig {
             (self.node.partitions == other.node.partitions, "node.partitions"),
             (self.node.shards == other.node.shards, "node.shards"),
             (self.http == other.http, "listeners.http"),
+            (self.mqtt == other.mqtt, "listeners.mqtt"),
             (self.log == other.log, "log"),
         ];
         fixed.iter().find(|(same, _)| !same).map_or(Ok(()), |(_, what)| Err(*what))
@@ -152,6 +165,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `listeners.http.listen`
     pub http_listen: Option<SocketAddr>,
+    /// `listeners.mqtt.listen`; makes a listener where there was none.
+    pub mqtt_listen: Option<SocketAddr>,
     /// `listeners.http.ack`
     pub ack: Option<AckLevel>,
     /// `listeners.http.key_pointer`
@@ -201,6 +216,9 @@ impl Overrides {
         set(&mut config.log.commit_bytes_max, &self.commit_bytes_max);
         set(&mut config.log.commit_delay_ms_max, &self.commit_delay_ms_max);
         set(&mut config.log.dedup_window_s_max, &self.dedup_window_s_max);
+        if let Some(listen) = self.mqtt_listen {
+            config.mqtt.get_or_insert_default().listen = Some(listen);
+        }
         if self.key_pointer.is_some() {
             config.http.key_pointer = self.key_pointer.clone();
         }

@@ -8,12 +8,14 @@ pub mod core;
 mod cursors;
 mod endpoint;
 mod feeder;
+mod mqtt;
 pub mod replays;
 mod snapshot;
 mod sinks;
 mod start;
 mod switchboard;
 mod tables;
+mod tap;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -56,6 +58,7 @@ pub struct RunningNode {
     stage: watch::Sender<Stage>,
     finished: mpsc::UnboundedReceiver<Stage>,
     cursor_keeper: CursorKeeper,
+    mqtt_keeper: Option<connectors::mqtt::store::Keeper>,
     ids: HashMap<String, EndpointId>,
     table_version: u64,
 }
@@ -71,6 +74,7 @@ pub struct Shared {
     endpoints: std::sync::RwLock<BTreeMap<String, Arc<Endpoint>>>,
     state: Arc<State>,
     replays: replays::Replays,
+    mqtt: Option<mqtt::MqttListener>,
     ready: Arc<AtomicBool>,
     started: std::time::Instant,
 }
@@ -118,6 +122,7 @@ impl RunningNode {
         let endpoints = self.config.endpoints.iter().filter(|endpoint| !matches!(endpoint.kind, EndpointKind::Hub));
         crate::banner::Facts {
             http_addr: self.http_addr,
+            mqtt: self.shared.mqtt.as_ref().map_or_else(Vec::new, |mqtt| mqtt.addresses.clone()),
             ack: self.config.http.ack.name(),
             data_dir: self.config.node.data_dir.clone(),
             events: self.shared.heads.all().iter().sum(),
@@ -137,6 +142,12 @@ impl RunningNode {
     pub async fn reload(&mut self, config: NodeConfig) -> Result<(), ReloadError> {
         self.config.same_until_restart(&config).map_err(|what| ReloadError::NeedsRestart { what })?;
         let (ids, slots) = self.number_endpoints(&config)?;
+        if let Some(mqtt) = &self.shared.mqtt {
+            mqtt.reload();
+            if config.publishes_retained() {
+                mqtt.node.has_retained.store(true, std::sync::atomic::Ordering::Release);
+            }
+        }
         // Built before anything changes: a table that cannot be is found here.
         let running_table = self.shared.switchboard.table().load_full();
         let running = (&*self.config, &*running_table);
@@ -236,7 +247,7 @@ impl RunningNode {
             endpoints.insert(config.name.clone(), Arc::new(endpoint));
             let core = usize::from(id) % self.core_tasks.len();
             // A core that is gone takes no endpoints; the node is stopping then.
-            let _ = self.core_tasks[core].send(Box::new(move || Box::pin(task.run())));
+            let _ = self.core_tasks[core].send(Box::new(move |intake| Box::pin(task.run(intake))));
         }
         Ok(())
     }
@@ -276,6 +287,9 @@ impl RunningNode {
             if core.join().is_err() {
                 tracing::error!("a core thread panicked");
             }
+        }
+        if let Some(keeper) = self.mqtt_keeper.take() {
+            keeper.join();
         }
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "closing the log failed; the next start will check its tail");

@@ -1,11 +1,19 @@
-//! What a node remembers beside the log: the cursors of its endpoints, in one file that is whole after any crash (redb).
+//! What a node remembers beside the log: the cursors of its endpoints, MQTT sessions and retained messages, in one file that is whole after any crash (redb).
 
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use connectors::mqtt::store::{Commit, Saved, SessionStore, StoreError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// Endpoint name to its cursors, one big-endian `u64` per partition.
 const CURSORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cursors");
+
+/// MQTT sessions by client identifier.
+const MQTT_SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("mqtt-sessions");
+/// Retained MQTT messages by topic.
+const MQTT_RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("mqtt-retained");
+/// The name under which the cursors of MQTT's sessions as a whole are kept beside those of the endpoints: no endpoint can have it.
+const MQTT_CHECKPOINT: &str = "$mqtt";
 
 /// Why the state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +54,10 @@ impl State {
         let open = |error: redb::Error| StateError::Open { path: path.to_owned(), error: Box::new(error) };
         let database = Database::create(path).map_err(|error| open(error.into()))?;
         let write = database.begin_write().map_err(|error| open(error.into()))?;
-        // Makes the table, so that reading never finds it missing.
-        write.open_table(CURSORS).map_err(|error| open(error.into()))?;
+        // Makes the tables, so that reading never finds one missing.
+        for table in [CURSORS, MQTT_SESSIONS, MQTT_RETAINED] {
+            write.open_table(table).map_err(|error| open(error.into()))?;
+        }
         write.commit().map_err(|error| open(error.into()))?;
         Ok(Self { database })
     }
@@ -65,6 +75,50 @@ impl State {
         Ok(Some(bytes.chunks_exact(8).map(offset).collect()))
     }
 
+    fn load_mqtt(&self) -> Result<Saved, StateError> {
+        let read = self.database.begin_read().map_err(StateError::access)?;
+        let mut saved = Saved::default();
+        for entry in read.open_table(MQTT_SESSIONS).map_err(StateError::access)?.iter().map_err(StateError::access)? {
+            saved.sessions.push(entry.map_err(StateError::access)?.1.value().to_vec());
+        }
+        for entry in read.open_table(MQTT_RETAINED).map_err(StateError::access)?.iter().map_err(StateError::access)? {
+            let (topic, message) = entry.map_err(StateError::access)?;
+            saved.retained.push((topic.value().to_owned(), message.value().to_vec()));
+        }
+        let cursors = read.open_table(CURSORS).map_err(StateError::access)?;
+        if let Some(stored) = cursors.get(MQTT_CHECKPOINT).map_err(StateError::access)? {
+            let offset = |bytes: &[u8]| bytes.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte));
+            saved.checkpoint = Some(stored.value().chunks_exact(8).map(offset).collect());
+        }
+        Ok(saved)
+    }
+
+    fn commit_mqtt(&self, commit: &Commit) -> Result<(), StateError> {
+        let write = self.database.begin_write().map_err(StateError::access)?;
+        {
+            let mut sessions = write.open_table(MQTT_SESSIONS).map_err(StateError::access)?;
+            for (client_id, session) in &commit.sessions {
+                match session {
+                    Some(session) => sessions.insert(&**client_id, session.as_slice()).map_err(StateError::access)?,
+                    None => sessions.remove(&**client_id).map_err(StateError::access)?,
+                };
+            }
+            let mut retained = write.open_table(MQTT_RETAINED).map_err(StateError::access)?;
+            for (topic, message) in &commit.retained {
+                match message {
+                    Some(message) => retained.insert(&**topic, message.bytes()).map_err(StateError::access)?,
+                    None => retained.remove(&**topic).map_err(StateError::access)?,
+                };
+            }
+            if let Some(checkpoint) = &commit.checkpoint {
+                let bytes: Vec<u8> = checkpoint.iter().flat_map(|offset| offset.to_be_bytes()).collect();
+                let mut cursors = write.open_table(CURSORS).map_err(StateError::access)?;
+                cursors.insert(MQTT_CHECKPOINT, bytes.as_slice()).map_err(StateError::access)?;
+            }
+        }
+        write.commit().map_err(StateError::access)
+    }
+
     /// Stores the cursors of these endpoints, all or none, durably.
     pub fn commit(&self, cursors: &[(String, Vec<u64>)]) -> Result<(), StateError> {
         let write = self.database.begin_write().map_err(StateError::access)?;
@@ -76,6 +130,16 @@ impl State {
             }
         }
         write.commit().map_err(StateError::access)
+    }
+}
+
+impl SessionStore for State {
+    fn load(&self) -> Result<Saved, StoreError> {
+        self.load_mqtt().map_err(|error| StoreError(error.to_string()))
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.commit_mqtt(commit).map_err(|error| StoreError(error.to_string()))
     }
 }
 

@@ -18,6 +18,7 @@ mod mqtt_conformance;
 mod mqtt_ledger;
 mod python;
 mod replay;
+mod republish;
 mod routing;
 mod sources;
 mod support;

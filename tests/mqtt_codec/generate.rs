@@ -1,5 +1,5 @@
 //! Packets from a seed: all kinds, all versions, properties there or not. What comes out is right by the standards, and within
-//! what the other codecs can say: they have no filters that are wrong, no expiry of 0, no payload format that says nothing.
+//! what both other codecs can say, mostly: there are no filters that are wrong, and no payload format that says nothing.
 
 use connectors::mqtt::codec::*;
 use fastrand::Rng;
@@ -36,7 +36,7 @@ pub fn packet(random: &mut Rng, version: Version) -> Generated {
         7 | 8 => {
             let subscription_id = (is_5 && random.bool()).then(|| random.u32(1..268_435_456));
             let filters: Vec<(String, SubscribeOptions)> =
-                (0..random.usize(1..5)).map(|_| (filter(random), options(random, is_5))).collect();
+                (0..random.usize(1..5)).map(|_| subscription(random, is_5)).collect();
             let filters = filters.iter().map(|(filter, options)| (&**filter, *options));
             write_subscribe(&mut bytes, version, id, subscription_id, user, filters)
         }
@@ -183,7 +183,8 @@ fn message_list(random: &mut Rng, has_ids: bool) -> Vec<u8> {
         property::put_byte(&mut list, property::PAYLOAD_FORMAT, 1);
     }
     if random.bool() {
-        property::put_four(&mut list, property::MESSAGE_EXPIRY, random.u32(1..));
+        let expiry_s = if random.u8(0..10) == 0 { 0 } else { random.u32(..) };
+        property::put_four(&mut list, property::MESSAGE_EXPIRY, expiry_s);
     }
     if random.bool() {
         property::put_text(&mut list, property::CONTENT_TYPE, &text(random));
@@ -225,9 +226,7 @@ fn disconnect(
         disconnect.reason = if random.bool() { pick(random, &both) } else { Reason::DisconnectWithWill };
         disconnect.session_expiry_s = random.bool().then(|| random.u32(..));
     } else {
-        let server = [
-            0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
-        ];
+        let server = [0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2];
         disconnect.reason = if random.bool() { pick(random, &both) } else { pick(random, &server) };
         disconnect.server_reference = reference.as_deref();
     }
@@ -249,17 +248,20 @@ fn qos(random: &mut Rng) -> Qos {
     Qos::of(random.u8(0..3)).expect("at most 2")
 }
 
-fn options(random: &mut Rng, is_5: bool) -> SubscribeOptions {
+fn subscription(random: &mut Rng, is_5: bool) -> (String, SubscribeOptions) {
+    let filter = filter(random);
     let plain = SubscribeOptions::new(qos(random));
     if !is_5 {
-        return plain;
+        return (filter, plain);
     }
-    SubscribeOptions {
-        no_local: random.bool(),
+    let is_shared = random.u8(0..6) == 0;
+    let options = SubscribeOptions {
+        no_local: !is_shared && random.bool(),
         retain_as_published: random.bool(),
         retain_handling: random.u8(0..3),
         ..plain
-    }
+    };
+    (if is_shared { format!("$share/g/{filter}") } else { filter }, options)
 }
 
 fn filter(random: &mut Rng) -> String {
@@ -274,7 +276,9 @@ fn filter(random: &mut Rng) -> String {
 
 /// Not empty, without wildcards.
 fn topic(random: &mut Rng) -> String {
-    (0..random.usize(1..20)).map(|_| *random.choice(&['a', 'b', '/', '0', ' ', 'ä', '😀']).expect("not empty")).collect()
+    (0..random.usize(1..20))
+        .map(|_| *random.choice(&['a', 'b', '/', '0', ' ', 'ä', '😀']).expect("not empty"))
+        .collect()
 }
 
 fn text(random: &mut Rng) -> String {

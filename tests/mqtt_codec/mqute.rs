@@ -173,10 +173,7 @@ macro_rules! receipt {
         v5::Packet::$packet(v5::$packet::new(
             $receipt.packet_id,
             reason($receipt.reason),
-            some(v5::$properties {
-                reason_string: text($receipt.reason_string),
-                user_properties: user($receipt.user),
-            }),
+            some(v5::$properties { reason_string: text($receipt.reason_string), user_properties: user($receipt.user) }),
         ))
     };
 }

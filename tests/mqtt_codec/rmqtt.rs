@@ -42,6 +42,15 @@ impl Peer for Rmqtt {
     }
 
     fn of(version: Version, packet: &Packet<'_>) -> Option<Theirs> {
+        // An expiry of 0 is none to it.
+        let expiry_s = match packet {
+            Packet::Publish(publish) => publish.properties.expiry_s,
+            Packet::Connect(connect) => connect.will.and_then(|will| will.properties.expiry_s),
+            _ => None,
+        };
+        if expiry_s == Some(0) {
+            return None;
+        }
         match version {
             Version::V5 => of_5(packet).map(Theirs::V5),
             _ => of_3(packet).map(Theirs::V3),

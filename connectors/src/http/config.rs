@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use engine::limits;
 use engine::mesh::AckLevel;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::config::Problem;
 
@@ -15,7 +15,7 @@ pub struct HttpConfig {
     /// Address and port; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// What an answer of success promises: `memory`, `written` or `synced`.
-    #[serde(deserialize_with = "ack_level")]
+    #[serde(deserialize_with = "crate::config::ack_level")]
     pub ack: AckLevel,
     /// JSON pointer (RFC 6901) to the partition key in each NDJSON line. Without it, or `?key=` in the request, lines have no key
     /// and are spread over the partitions.
@@ -48,13 +48,6 @@ impl Default for HttpConfig {
             connections_max: 10_000,
         }
     }
-}
-
-fn ack_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AckLevel, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    AckLevel::by_name(&name).ok_or_else(|| {
-        serde::de::Error::custom(format_args!("unknown ack level '{name}': use \"memory\", \"written\" or \"synced\""))
-    })
 }
 
 impl HttpConfig {

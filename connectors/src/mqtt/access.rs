@@ -29,6 +29,7 @@ pub use certificate::ClientCertificate;
 pub use config::{AccessConfig, Anonymous, JwtConfig, NameSource};
 pub use files::AccessError;
 pub use grants::Grants;
+pub use passwords::{PasswordLineError, password_line};
 
 use passwords::{Passwords, Verdict};
 use policy::{Client, Policy};
@@ -181,7 +182,11 @@ impl Access {
         match self.proof(&rules, attempt)? {
             Proof::Token(token) => {
                 let tokens = rules.tokens.as_ref().ok_or(Refusal::BadMethod("no JWT issuer is configured"))?;
-                let found = tokens.verify(token, now_s)?;
+                let found = tokens.verify(token, now_s).map_err(|refusal| match refusal {
+                    // In the place of a password it is a bad password.
+                    Refusal::NotAuthorized(why) if attempt.auth_method.is_none() => Refusal::BadCredentials(why),
+                    other => other,
+                })?;
                 let client = rules.policy.client(&found.name);
                 let attributes = match client {
                     Some(client) => found.attributes.overlaid_by(&client.attributes),

@@ -147,6 +147,11 @@ impl Broker {
         }
     }
 
+    /// Its core.
+    pub fn core(&self) -> u16 {
+        self.core
+    }
+
     /// The time of what follows.
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
@@ -216,7 +221,9 @@ impl Broker {
         if connection.phase == Phase::Closed {
             used = bytes.len();
         }
-        if packets == PACKETS_PER_PASS_MAX {
+        let is_cut_short = packets == PACKETS_PER_PASS_MAX && used < bytes.len();
+        connection.has_more = is_cut_short || used < bytes.len() && !connection.takes_packets();
+        if is_cut_short {
             self.touch(&mut connection);
         }
         self.counts.packets_received += packets as u64;
@@ -303,6 +310,18 @@ impl Broker {
         }
     }
 
+    /// Wakes the tasks of connections that have something to do.
+    pub fn wake_touched(&mut self) {
+        for index in self.effects.touched.drain(..) {
+            if let Some(connection) = self.slots[index as usize].connection.as_deref_mut() {
+                connection.is_touched = false;
+                if let Some(waker) = &connection.waker {
+                    waker.wake_by_ref();
+                }
+            }
+        }
+    }
+
     /// The task of a closed connection has sent what it could: its number is free.
     pub fn forget(&mut self, place: Place) {
         if self.take(place).is_some() {
@@ -322,7 +341,7 @@ impl Broker {
             Mail::ShareCredit { group, client_id, credit, unsent } => {
                 self.share_credit(group, &client_id, credit, unsent);
             }
-            Mail::Stop => self.stop(),
+            Mail::Renew => self.renew(),
         }
     }
 

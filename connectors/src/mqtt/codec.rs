@@ -24,7 +24,7 @@ pub use connack::{ConnAck, ConnAckProperties, write_connack};
 pub use connect::{Connect, ConnectProperties, Will, write_connect};
 pub use frame::{Frame, REMAINING_BYTES_MAX, frame};
 pub use property_list::{SubscriptionIds, UserProperties, UserPropertiesIter};
-pub use publish::{Publish, PublishDraft, PublishProperties, decode_publish, write_publish};
+pub use publish::{Publish, PublishDraft, PublishProperties, decode_publish, decode_publish_known, write_publish};
 pub use reason::{DecodeError, Reason};
 pub use receipt::{Receipt, ReceiptKind, write_receipt};
 pub use subscribe::{

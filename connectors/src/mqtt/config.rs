@@ -29,7 +29,7 @@ pub struct MqttConfig {
     #[serde(deserialize_with = "address")]
     pub wss_listen: Option<SocketAddr>,
     /// Certificates.
-    pub tls: TlsConfig,
+    pub tls: Option<TlsConfig>,
     /// Who may connect and do what.
     pub access: AccessConfig,
     /// How messages become events.
@@ -90,7 +90,7 @@ impl Default for MqttConfig {
             tls_listen: None,
             ws_listen: None,
             wss_listen: None,
-            tls: TlsConfig::default(),
+            tls: None,
             access: AccessConfig::default(),
             mapping: MappingConfig::default(),
             ack: AckLevel::Synced,
@@ -148,7 +148,7 @@ impl MqttConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = self.access.problems();
         found.extend(self.mapping.problems());
-        found.extend(self.tls.problems());
+        found.extend(self.tls.iter().flat_map(TlsConfig::problems));
         let mut range = |field, value: u64, least: u64, most: u64| {
             if !(least..=most).contains(&value) {
                 let help = format!("use a number from {least} to {most}");
@@ -165,7 +165,7 @@ impl MqttConfig {
         range("in_flight_max", self.in_flight_max.into(), 1, u16::MAX.into());
         range("out_bytes_max", self.out_bytes_max as u64, 4096, 1 << 30);
         let wants_tls = self.tls_listen.is_some() || self.wss_listen.is_some();
-        if wants_tls && !self.tls.is_configured() {
+        if wants_tls && self.tls.is_none() {
             found.push(Problem {
                 field: "tls",
                 message: "there is an address for TLS and no certificate".to_owned(),

@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use engine::batch::Batch;
 
-use super::access::Identity;
+use super::access::{ClientCertificate, Identity};
 use super::codec::{Qos, Reason, ReceiptKind, Version};
 use super::registry::Place;
 use super::session::Session;
@@ -110,7 +110,7 @@ pub struct Connection {
     /// It comes from this machine.
     pub is_loopback: bool,
     /// The client's certificate, until it is known who it is.
-    pub certificate: Option<Box<[u8]>>,
+    pub certificate: Option<ClientCertificate>,
     /// Its client identifier; empty before CONNECT.
     pub client_id: Arc<str>,
     /// Who it is.
@@ -131,6 +131,8 @@ pub struct Connection {
     pub partial: Vec<u8>,
     /// It takes no packets until something else is done.
     pub is_paused: bool,
+    /// `partial` holds packets that can be taken without reading on.
+    pub has_more: bool,
     /// The paused SUBSCRIBE can go on.
     pub is_resumed: bool,
     /// Bytes to be sent, from `written` on.
@@ -191,6 +193,7 @@ impl Connection {
             heard_ms: now_ms,
             partial: Vec::new(),
             is_paused: false,
+            has_more: false,
             is_resumed: false,
             out: Vec::new(),
             written: 0,

@@ -73,8 +73,8 @@ pub enum Mail {
         /// Partition and offset of what it did not send.
         unsent: Vec<(u32, u64)>,
     },
-    /// Everybody is to be disconnected: the node stops.
-    Stop,
+    /// The access files were read again: everybody gets what they grant now.
+    Renew,
 }
 
 /// How a member of a share gets its messages.

@@ -204,11 +204,10 @@ impl Registry {
         let due_ms = parked.due_ms();
         {
             let mut part = self.part(&client_id);
-            match part.get_mut(&client_id) {
-                Some(entry @ Entry::Online { .. }) if matches!(entry, Entry::Online { place: known, .. } if *known == place) => {
-                    *entry = Entry::Away(parked);
-                }
-                _ => return Err(parked),
+            let is_ours = |entry: &&mut Entry| matches!(entry, Entry::Online { place: known, .. } if *known == place);
+            match part.get_mut(&client_id).filter(is_ours) {
+                Some(entry) => *entry = Entry::Away(parked),
+                None => return Err(parked),
             }
         }
         if let Some(due_ms) = due_ms {

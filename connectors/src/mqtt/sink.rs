@@ -77,7 +77,13 @@ async fn publish(
             dropped += 1;
             if let Some(held_back) = complaints.allow(Instant::now()) {
                 let (partition, offset) = (event.partition(), event.offset());
-                tracing::warn!(endpoint = maker.name(), partition, offset, held_back, "an event is not published: {reason}");
+                tracing::warn!(
+                    endpoint = maker.name(),
+                    partition,
+                    offset,
+                    held_back,
+                    "an event is not published: {reason}"
+                );
                 stats.failed(format!("the event {partition}-{offset} is not published: {reason}"));
             }
         }

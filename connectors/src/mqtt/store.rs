@@ -73,7 +73,7 @@ pub struct Saved {
 pub struct StoreError(pub String);
 
 /// Where it is kept. Calls block.
-pub trait SessionStore: Send + 'static {
+pub trait SessionStore: Send + Sync + 'static {
     /// All there is.
     fn load(&self) -> Result<Saved, StoreError>;
     /// Writes all or nothing, durably.
@@ -190,7 +190,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// Starts it. It ends when the last sender is gone, with all written that was sent.
-    pub fn start(store: Box<dyn SessionStore>, mailboxes: Mailboxes) -> std::io::Result<(Sender<Changes>, Self)> {
+    pub fn start(store: Arc<dyn SessionStore>, mailboxes: Mailboxes) -> std::io::Result<(Sender<Changes>, Self)> {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("mqtt-sessions".to_owned())

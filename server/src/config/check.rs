@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use connectors::config::Problem;
 use connectors::http::HttpConfig;
+use connectors::mqtt::MqttConfig;
 use engine::event::Source;
 use engine::filter::{CompileOptions, Diagnostic, Dialect, Filter, Severity, Span, nearest};
 use engine::limits;
@@ -20,8 +21,9 @@ use super::{
 
 /// Names of endpoints that a user cannot give (sheet `iothub-and-twins.md` 1.4).
 const RESERVED: [&str; 5] = ["events", "fileNotifications", "$default", "operationsMonitoringEvents", HUB];
+const LISTENERS: [&str; 2] = ["http", "mqtt"];
 const SECTIONS: [&str; 7] = ["node", "log", "listeners", "endpoints", "routes", "fallback", "enrichments"];
-const ENDPOINT_TYPES: [&str; 3] = ["webhook", "parquet", "ndjson"];
+const ENDPOINT_TYPES: [&str; 4] = ["webhook", "parquet", "ndjson", "mqtt"];
 
 /// The outcome of a check.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub fn check(text: &str, origin: &str) -> Checked {
 /// The problems of values whatever their origin, for those that came by flag or environment variable.
 pub fn problems_of_values(config: &NodeConfig) -> Vec<Problem> {
     let mut found = config.http.problems();
+    found.extend(config.mqtt.iter().flat_map(MqttConfig::problems));
     found.extend(node_problems(&config.node));
     found.extend(log_problems(&config.log));
     found
@@ -143,16 +146,16 @@ impl Checker<'_> {
                 self.found.push(error(key.span(), format!("there is no section `{name}`"), help));
             }
         }
-        let node = self.section(root, "node", node_problems);
-        let log = self.section(root, "log", log_problems);
-        let http = self.listeners(root);
+        let node = self.section(root, "node", "node", node_problems);
+        let log = self.section(root, "log", "log", log_problems);
+        let (http, mqtt) = self.listeners(root);
         let endpoints = self.endpoints(root);
         let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
         let routes = self.routes(root, &names);
         let fallback = self.fallback(root, &names);
         let enrichments = self.enrichments(root, &names);
         self.unused_endpoints(root, &endpoints, &routes, fallback.as_ref());
-        NodeConfig { node, http, log, endpoints, routes, fallback, enrichments }
+        NodeConfig { node, http, mqtt, log, endpoints, routes, fallback, enrichments }
     }
 
     /// A table of the root with defaults for all of its keys.
@@ -160,10 +163,11 @@ impl Checker<'_> {
         &mut self,
         parent: &DeTable<'_>,
         name: &str,
+        path: &str,
         problems: impl Fn(&T) -> Vec<Problem>,
     ) -> T {
         let Some((key, value)) = parent.iter().find(|(key, _)| key.get_ref() == name) else { return T::default() };
-        let Some(table) = self.table(key.span(), value.get_ref(), format!("[{name}]")) else { return T::default() };
+        let Some(table) = self.table(key.span(), value.get_ref(), format!("[{path}]")) else { return T::default() };
         let read: T = table.read(&[], &mut self.found).unwrap_or_default();
         self.report(&table, problems(&read));
         read
@@ -186,26 +190,19 @@ impl Checker<'_> {
         }
     }
 
-    fn listeners(&mut self, root: &DeTable<'_>) -> HttpConfig {
-        let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "listeners") else {
-            return HttpConfig::default();
-        };
-        let Some(listeners) = self.table(key.span(), value.get_ref(), "[listeners]".to_owned()) else {
-            return HttpConfig::default();
-        };
-        for (key, _) in listeners.entries.iter().filter(|(key, _)| key.get_ref() != "http") {
+    fn listeners(&mut self, root: &DeTable<'_>) -> (HttpConfig, Option<MqttConfig>) {
+        let none = (HttpConfig::default(), None);
+        let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "listeners") else { return none };
+        let Some(listeners) = self.table(key.span(), value.get_ref(), "[listeners]".to_owned()) else { return none };
+        for (key, _) in listeners.entries.iter().filter(|(key, _)| !LISTENERS.contains(&key.get_ref().as_ref())) {
             let message = format!("there is no listener `{}`", key.get_ref());
-            self.found.push(error(key.span(), message, "the listener of this version is `http`: [listeners.http]"));
+            let help = format!("there are {}, written as [listeners.http]", list(&LISTENERS));
+            self.found.push(error(key.span(), message, help));
         }
-        let Some((key, value)) = listeners.entries.iter().find(|(key, _)| key.get_ref() == "http") else {
-            return HttpConfig::default();
-        };
-        let Some(table) = self.table(key.span(), value.get_ref(), "[listeners.http]".to_owned()) else {
-            return HttpConfig::default();
-        };
-        let read: HttpConfig = table.read(&[], &mut self.found).unwrap_or_default();
-        self.report(&table, read.problems());
-        read
+        let http = self.section(listeners.entries, "http", "listeners.http", HttpConfig::problems);
+        let has_mqtt = listeners.entries.iter().any(|(key, _)| key.get_ref() == "mqtt");
+        let mqtt = has_mqtt.then(|| self.section(listeners.entries, "mqtt", "listeners.mqtt", MqttConfig::problems));
+        (http, mqtt)
     }
 
     fn endpoints(&mut self, root: &DeTable<'_>) -> Vec<EndpointSettings> {
@@ -235,7 +232,7 @@ impl Checker<'_> {
             let place = match &kind {
                 EndpointKind::Parquet(parquet) => Some(("dir", parquet.dir.clone())),
                 EndpointKind::Ndjson(ndjson) => Some(("path", ndjson.path.clone())),
-                EndpointKind::Hub | EndpointKind::Webhook(_) => None,
+                EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => None,
             };
             if let Some((field, path)) = place
                 && let Some(other) = places.insert(lexical(&path), name.clone())
@@ -283,6 +280,10 @@ impl Checker<'_> {
             "ndjson" => {
                 let read: connectors::file::NdjsonConfig = table.read(&except, found)?;
                 (EndpointKind::Ndjson(read.clone()), read.problems())
+            }
+            "mqtt" => {
+                let read: connectors::mqtt::sink::MqttSinkConfig = table.read(&except, found)?;
+                (EndpointKind::Mqtt(read.clone()), read.problems())
             }
             other => {
                 let help = match nearest(other, ENDPOINT_TYPES) {

@@ -74,7 +74,7 @@ impl Default for LogSettings {
 /// What all endpoints have beside the keys of their type.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct EndpointShape {
-    /// `webhook`, `parquet` or `ndjson`.
+    /// `webhook`, `parquet`, `ndjson` or `mqtt`.
     pub r#type: String,
     /// Where a new endpoint starts: `latest` or `beginning`.
     #[serde(default)]

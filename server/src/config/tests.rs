@@ -45,6 +45,9 @@ fn every_section_is_read() {
         type = "ndjson"
         path = "out.ndjson"
         format = "data"
+        [endpoints.again]
+        type = "mqtt"
+        topic = "alerts/${device}/${subject}"
         [[routes]]
         name = "hot"
         filter = "temp > 30"
@@ -74,6 +77,7 @@ fn every_section_is_read() {
     );
     let kinds: Vec<_> =
         config.endpoints.iter().map(|endpoint| (endpoint.name.as_str(), endpoint.kind.name())).collect();
+    assert!(kinds.contains(&("again", "mqtt")));
     assert!(kinds.contains(&("lake", "parquet")) && kinds.contains(&("hook", "webhook")) && kinds[0] == ("hub", "hub"));
     let lake = config.endpoints.iter().find(|endpoint| endpoint.name == "lake").expect("there");
     let EndpointKind::Parquet(lake) = &lake.kind else { panic!("{lake:?}") };
@@ -150,6 +154,9 @@ fn the_manual_has_every_key() {
     all.extend(keys::<WebhookConfig>());
     all.extend(keys::<ParquetConfig>());
     all.extend(keys::<NdjsonConfig>());
+    all.extend(keys::<MqttSinkConfig>());
+    all.extend(keys::<connectors::mqtt::mapping::MappingConfig>());
+    all.extend(keys::<connectors::mqtt::mapping::EnrichmentConfig>());
     assert!(all.len() > 50, "{all:?}");
     let missing: Vec<&String> = all.iter().filter(|key| !manual.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not tell of {missing:?}");

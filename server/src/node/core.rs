@@ -19,8 +19,8 @@ use tokio::time::{Duration, Instant};
 /// Turns a shard takes before it lets the core's connections run.
 const STEPS_PER_POLL_MAX: usize = 16;
 
-/// A task for a core, built on the core itself because it need not be `Send`.
-pub type CoreTask = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+/// A task for a core, built on the core itself because it need not be `Send`, with the core's way into the log.
+pub type CoreTask = Box<dyn FnOnce(Intake) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// The listener of a core, built on it.
 pub type Listener = Box<dyn FnOnce(Intake) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
@@ -77,9 +77,10 @@ pub fn run(mut setup: CoreSetup) -> std::io::Result<()> {
         let shard =
             tokio::task::spawn_local(drive(setup.shard, setup.shard_bell.clone(), setup.committed, stopping.clone()));
         let mut tasks = setup.tasks;
+        let of_tasks = intake.clone();
         tokio::task::spawn_local(async move {
             while let Some(task) = tasks.recv().await {
-                tokio::task::spawn_local(task());
+                tokio::task::spawn_local(task(of_tasks.clone()));
             }
         });
         (setup.listener)(intake.clone()).await;

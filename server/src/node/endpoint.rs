@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connectors::hub::LogReader;
+use connectors::intake::Intake;
 use connectors::sink::{Cursors, Feed, SinkStats, feed};
 use engine::cursor::Follower;
 use engine::lane::Heads;
@@ -128,8 +129,8 @@ fn current(cursors: &Mutex<Arc<Cursors>>) -> Arc<Cursors> {
 }
 
 impl EndpointTask {
-    /// Runs until the node says that it is over.
-    pub async fn run(mut self) {
+    /// Runs until the node says that it is over; `intake` is that of the core that runs it.
+    pub async fn run(mut self, intake: Intake) {
         let mut pause = RESTART_MIN;
         loop {
             let start = current(&self.cursors).all();
@@ -157,7 +158,7 @@ impl EndpointTask {
             };
             let began = tokio::time::Instant::now();
             let result = {
-                let mut sink = std::pin::pin!(self.sink(feed));
+                let mut sink = std::pin::pin!(self.sink(feed, intake.clone()));
                 tokio::select! {
                     result = &mut sink => result,
                     () = feeder.run() => sink.await,
@@ -184,7 +185,7 @@ impl EndpointTask {
         }
     }
 
-    async fn sink(&self, feed: Feed) -> Result<(), String> {
-        super::sinks::run(&self.name, &self.kind, &self.around.data_dir, feed, self.stats.clone()).await
+    async fn sink(&self, feed: Feed, intake: Intake) -> Result<(), String> {
+        super::sinks::run(&self.name, &self.kind, &self.around.data_dir, feed, intake, self.stats.clone()).await
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use connectors::hub::{LogReader, ReadError};
-use connectors::sink::FeedSender;
+use connectors::sink::{FeedSender, SinkGone};
 use engine::cursor::{Follower, Step};
+use engine::lane::Delivery;
 use engine::ring::Bell;
 use engine::route::RouteTable;
 use tokio::sync::watch;
@@ -29,8 +30,26 @@ pub enum FeedMode {
     Stop,
 }
 
+/// Where a feeder hands over.
+pub trait Handing {
+    /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order.
+    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>>;
+    /// Everything of `partition` before `offset` has been handed over or was not wanted.
+    fn advance(&self, partition: u32, offset: u64);
+}
+
+impl Handing for FeedSender {
+    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>> {
+        self.send(delivery)
+    }
+
+    fn advance(&self, partition: u32, offset: u64) {
+        FeedSender::advance(self, partition, offset);
+    }
+}
+
 /// See the module.
-pub struct Feeder {
+pub struct Feeder<H> {
     /// What to do next.
     pub follower: Follower,
     /// Its name, for messages.
@@ -38,7 +57,7 @@ pub struct Feeder {
     /// Rung by the shards.
     pub bell: Bell,
     /// To the sink.
-    pub sender: FeedSender,
+    pub sender: H,
     /// The log.
     pub reader: LogReader,
     /// The table in force.
@@ -54,7 +73,7 @@ pub struct Feeder {
 /// The feeder has to end: the sink is gone or the node said so.
 struct Ended;
 
-impl Feeder {
+impl<H: Handing> Feeder<H> {
     /// Runs until the node says stop, or until all is handed over after it said drain.
     pub async fn run(mut self) {
         let mut tick = tokio::time::interval(ADVANCE_INTERVAL);
@@ -90,7 +109,7 @@ impl Feeder {
                 Step::Deliver(delivery) => {
                     let mut mode = self.mode.clone();
                     tokio::select! {
-                        sent = self.sender.send(delivery) => sent.map_err(|_| Ended)?,
+                        sent = self.sender.hand(delivery) => sent.map_err(|_| Ended)?,
                         _ = mode.wait_for(|mode| *mode == FeedMode::Stop) => return Err(Ended),
                     }
                 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use connectors::hub::{LogReader, ReadError};
+use connectors::intake::Intake;
 use connectors::sink::{Cursors, FeedSender, SinkStats, feed};
 use engine::lane::Delivery;
 use engine::route::{Matcher, RouteTable};
@@ -194,7 +195,7 @@ impl Replays {
         };
         let cores = lock(&self.0.cores);
         let core = cores.get(id as usize % cores.len().max(1)).ok_or(ReplayError::Stopping)?;
-        core.send(Box::new(move || Box::pin(work.run()))).map_err(|_| ReplayError::Stopping)?;
+        core.send(Box::new(move |intake| Box::pin(work.run(intake)))).map_err(|_| ReplayError::Stopping)?;
         replays.push_back(replay.clone());
         while replays.len() > REMEMBERED_MAX {
             replays.pop_front();
@@ -232,6 +233,7 @@ fn own_sink(kind: EndpointKind, endpoint: &str, id: u64, data_dir: &Path) -> Res
             config.path = config.path.with_extension(format!("replay-{id}.ndjson"));
             Ok(EndpointKind::Ndjson(config))
         }
+        EndpointKind::Mqtt(config) => Ok(EndpointKind::Mqtt(config)),
         EndpointKind::Parquet(_) => Err(ReplayError::Endpoint(format!(
             "the endpoint '{endpoint}' writes Parquet, which holds each offset once; \
              make another endpoint with another `dir` and from = \"beginning\", and send the route there"
@@ -252,11 +254,11 @@ struct Work {
 }
 
 impl Work {
-    async fn run(self) {
+    async fn run(self, intake: Intake) {
         let replay = self.replay.clone();
         let mut stop = replay.stop.subscribe();
         let ended = tokio::select! {
-            ended = self.work() => match ended {
+            ended = self.work(intake) => match ended {
                 Ok(()) => ReplayState::Done,
                 Err(reason) => ReplayState::Failed(reason),
             },
@@ -269,7 +271,7 @@ impl Work {
         *lock(&replay.state) = ended;
     }
 
-    async fn work(self) -> Result<(), String> {
+    async fn work(self, intake: Intake) -> Result<(), String> {
         let (reader, request) = (self.reader.clone(), self.replay.request.clone());
         let spans = tokio::task::spawn_blocking(move || {
             let offset = |partition, time_ms| reader.offset_at(partition, time_ms).map_err(|error| error.to_string());
@@ -286,7 +288,8 @@ impl Work {
         let start: Vec<u64> = spans.iter().map(|(from, _)| *from).collect();
         let cursors = Arc::new(Cursors::new(&start));
         let (sender, feed) = feed(FEED_DELIVERIES_MAX, cursors.clone());
-        let sink = sinks::run(&self.replay.endpoint, &self.kind, &self.data_dir, feed, self.replay.stats.clone());
+        let (name, stats) = (&self.replay.endpoint, self.replay.stats.clone());
+        let sink = sinks::run(name, &self.kind, &self.data_dir, feed, intake, stats);
         let mut sink = std::pin::pin!(sink);
         let reading = async {
             self.read_all(&spans, Some(&sender)).await?;

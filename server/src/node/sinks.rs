@@ -14,12 +14,14 @@ use tokio::sync::watch;
 use super::core::Stage;
 use crate::config::EndpointKind;
 
-/// Runs an endpoint's sink until its feed ends. Sinks that encode or write files have a thread of their own.
+/// Runs an endpoint's sink until its feed ends. Sinks that encode or write files have a thread of their own; those that publish
+/// do so through the intake of the core that runs them.
 pub async fn run(
     name: &str,
     kind: &EndpointKind,
     data_dir: &Path,
     feed: Feed,
+    intake: Intake,
     stats: Arc<SinkStats>,
 ) -> Result<(), String> {
     match kind {
@@ -30,6 +32,9 @@ pub async fn run(
                 connectors::webhook::Webhook::open(name, config.clone(), data_dir).map_err(|e| e.to_string())?;
             connectors::webhook::run(webhook, feed, stats).await;
             Ok(())
+        }
+        EndpointKind::Mqtt(config) => {
+            connectors::mqtt::sink::run(name, config.clone(), feed, intake, stats).await.map_err(|e| e.to_string())
         }
         EndpointKind::Parquet(config) => {
             let (name, config) = (name.to_owned(), config.clone());

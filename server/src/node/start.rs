@@ -31,8 +31,8 @@ use crate::api::{self, ApiState};
 use crate::config::{EndpointKind, NodeConfig};
 use crate::state::{State, StateError};
 
-/// Control commands that wait for a shard.
-const COMMANDS_MAX: usize = 64;
+/// Control commands that wait for a shard, a tap for each core among them.
+const COMMANDS_MAX: usize = 512;
 
 /// Why the node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +55,21 @@ pub enum StartError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The address is taken or not ours.
-    #[error("cannot listen on {addr}: {error}; choose another with --http-listen (port 0 lets the system choose)")]
+    #[error("cannot listen on {addr}: {error}; choose another with {flag} (port 0 lets the system choose)")]
     Listen {
+        /// The flag that names another.
+        flag: &'static str,
         /// The address.
         addr: SocketAddr,
         /// What the system says.
         error: std::io::Error,
     },
+    /// MQTT cannot be served.
+    #[error(transparent)]
+    Mqtt(#[from] super::mqtt::MqttError),
+    /// A shard takes no command.
+    #[error("the shards cannot be tapped")]
+    Tap,
     /// Routes and endpoints do not fit together; `anabranch check` says more.
     #[error(transparent)]
     Table(#[from] tables::TableError),
@@ -121,7 +129,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         shards => shards as usize,
     }
     .clamp(1, partitions as usize);
-    let (http_addr, listeners) = listen(config.http.listen, cores)?;
+    let (http_addr, listeners) = listen(config.http.listen, cores, "--http-listen")?;
 
     let ids: HashMap<String, EndpointId> = config
         .endpoints
@@ -179,6 +187,29 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     let connected = switchboard.connect_all(
         config.endpoints.iter().filter(|endpoint| !matches!(endpoint.kind, EndpointKind::Hub)).map(|e| ids[&e.name]),
     );
+    let (stage, stage_of_cores) = watch::channel(Stage::Run);
+    let mqtt = match &config.mqtt {
+        Some(settings) => Some(super::mqtt::start(
+            settings,
+            super::mqtt::Around {
+                name: &config.node.name,
+                cores,
+                reader: log.reader(),
+                heads: heads.clone(),
+                acked,
+                switchboard: &switchboard,
+                state: state.clone(),
+                stage: stage_of_cores.clone(),
+                retains: config.publishes_retained(),
+            },
+        )?),
+        None => None,
+    };
+    let (mqtt, mqtt_servings, mqtt_keeper) = match mqtt {
+        Some(started) => (Some(started.listener), started.servings, Some(started.keeper)),
+        None => (None, Vec::new(), None),
+    };
+    let mut mqtt_servings = mqtt_servings.into_iter();
     let config = Arc::new(config);
     let replays = Replays::new(log.reader(), config.clone());
     let shared = Arc::new(Shared {
@@ -191,6 +222,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         endpoints: std::sync::RwLock::new(BTreeMap::new()),
         state,
         replays: replays.clone(),
+        mqtt,
         ready: Arc::new(AtomicBool::new(false)),
         started: std::time::Instant::now(),
     });
@@ -205,7 +237,6 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         ready: shared.ready.clone(),
     });
 
-    let (stage, stage_of_cores) = watch::channel(Stage::Run);
     let (finished_sender, finished) = mpsc::unbounded_channel();
     let mut core_tasks = Vec::with_capacity(cores);
     let mut threads = Vec::with_capacity(cores);
@@ -222,6 +253,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             connections: connections.clone(),
             stage: stage_of_cores.clone(),
         };
+        let mqtt = mqtt_servings.next();
         let setup = CoreSetup {
             core: number,
             cpu: (cores <= cpus.len()).then(|| cpus[number]),
@@ -229,7 +261,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             shard,
             shard_bell: shard_bells[number].clone(),
             committed: committed.clone(),
-            listener: Box::new(move |intake| Box::pin(http.run(intake))),
+            listener: Box::new(move |intake| Box::pin(serve(http, mqtt, intake))),
             tasks,
             stage: stage_of_cores.clone(),
             finished: finished_sender.clone(),
@@ -253,12 +285,23 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         stage,
         finished,
         cursor_keeper,
+        mqtt_keeper,
         ids,
         table_version: 1,
     };
     node.start_endpoints(connected)?;
     node.shared.ready.store(true, Ordering::Release);
     Ok(node)
+}
+
+/// All listeners of a core, until all have ended.
+async fn serve(http: super::sinks::HttpServing, mqtt: Option<super::mqtt::MqttServing>, intake: Intake) {
+    let mqtt = async {
+        if let Some(mqtt) = mqtt {
+            mqtt.run(intake.clone()).await;
+        }
+    };
+    tokio::join!(http.run(intake.clone()), mqtt);
 }
 
 /// Shows the shard what its partitions have taken within the window, but no more events than it would remember.
@@ -297,8 +340,12 @@ fn remember(
 ///
 /// `SO_REUSEPORT` lets any process of the same user join silently, so the address is first bound without it: that fails if
 /// somebody else has it.
-fn listen(addr: SocketAddr, cores: usize) -> Result<(SocketAddr, Vec<TcpListener>), StartError> {
-    let fail = |error| StartError::Listen { addr, error };
+pub(super) fn listen(
+    addr: SocketAddr,
+    cores: usize,
+    flag: &'static str,
+) -> Result<(SocketAddr, Vec<TcpListener>), StartError> {
+    let fail = |error| StartError::Listen { flag, addr, error };
     let probe = bind(addr, false).map_err(fail)?;
     let addr = probe.local_addr().map_err(fail)?;
     drop(probe);

@@ -92,6 +92,19 @@ impl Switchboard {
         (sender, ShardLane::new(receiver, partitions))
     }
 
+    /// Lanes through which everything comes, from every shard, before the shards run. `None` if somebody is changing something or
+    /// a shard takes no command: neither can be at a start.
+    pub fn tap(&self, bell: &Bell) -> Option<Vec<ShardLane>> {
+        let mut commands = self.commands.try_lock().ok()?;
+        let mut lanes = Vec::with_capacity(commands.len());
+        for (shard, producer) in commands.iter_mut().enumerate() {
+            let (sender, receiver) = self.lane_of(shard, bell);
+            producer.push(Command::Tap(sender)).ok()?;
+            lanes.push(receiver);
+        }
+        Some(lanes)
+    }
+
     /// Cuts the endpoint's lanes.
     pub async fn disconnect(&self, endpoint: EndpointId) {
         self.send(None, |_| vec![(endpoint, None)]).await;

@@ -106,7 +106,7 @@ impl Output {
                 let spec = format!("ndjson:{}", config.path.display());
                 Self::open(&spec, &PipeArgs { format: config.format, ..args.clone() })
             }
-            EndpointKind::Hub | EndpointKind::Webhook(_) => {
+            EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => {
                 Err(format!("an endpoint of type {} needs a node: `anabranch run`", kind.name()))
             }
         }

@@ -44,14 +44,17 @@ impl Attribute {
     }
 }
 
+/// A name and its value.
+type Pair = (Box<str>, Attribute);
+
 /// The attributes of a client, sorted by name. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(Option<Arc<[(Box<str>, Attribute)]>>);
+pub struct Attributes(Option<Arc<[Pair]>>);
 
 impl Attributes {
     /// From pairs in any order; of a name that comes twice the later counts.
-    pub fn new(pairs: impl IntoIterator<Item = (Box<str>, Attribute)>) -> Self {
-        let mut sorted: Vec<(Box<str>, Attribute)> = Vec::new();
+    pub fn new(pairs: impl IntoIterator<Item = Pair>) -> Self {
+        let mut sorted: Vec<Pair> = Vec::new();
         for (name, value) in pairs {
             match sorted.binary_search_by(|(other, _)| other.cmp(&name)) {
                 Ok(at) => sorted[at].1 = value,

@@ -1,5 +1,8 @@
 //! Names and thumbprints of client certificates. Whether an authority signed one is TLS's to verify, not ours.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};

@@ -1,5 +1,8 @@
 //! Settings of access to the MQTT listener: the table `[listeners.mqtt.access]`.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;

@@ -1,5 +1,8 @@
 //! What one client may do, compiled once when it connects.
 
+#[cfg(test)]
+mod tests;
+
 use super::topics::{filter_contains, rest_matches};
 
 /// A topic filter, prepared so that a topic is decided by its first bytes in the ordinary case.

@@ -5,16 +5,19 @@
 //! beside its hash, one per user at most: hashing takes milliseconds by design, and a fleet that reconnects after a restart
 //! of the network would wait for hours of it.
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordVerifier};
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 
 use super::files::{AccessError, content, read};
 use super::hmac::{self, Digest, Key};
-use super::policy::folded;
+use super::policy::{NAME_CHARS_MAX, folded};
 
 /// What a hash may cost. Hashes are somebody's input too: one line must not take a core for minutes or all of the memory.
 mod limits {
@@ -120,6 +123,30 @@ impl Passwords {
         entry.verified.get_or_init(|| key.digest(&entry.name, &entry.hash, password));
         Verdict::Right(entry.name.clone())
     }
+}
+
+/// Why there is no line for a password file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordLineError {
+    /// The name cannot stand in a line.
+    #[error("a name has 1 to {NAME_CHARS_MAX} characters, does not begin with # or a blank and has no line break")]
+    Name,
+    /// The system gave no random salt, or the password has 4 GiB.
+    #[error("the password cannot be hashed")]
+    Hash,
+}
+
+/// A line of a password file: the name and the argon2id hash of its password, with the costs that OWASP recommends (19 MiB of
+/// memory, two passes: some 20 ms).
+pub fn password_line(name: &str, password: &[u8]) -> Result<String, PasswordLineError> {
+    let is_plain = name.trim() == name && !name.starts_with('#') && !name.contains(char::is_control);
+    if !is_plain || !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
+        return Err(PasswordLineError::Name);
+    }
+    let mut salt = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| PasswordLineError::Hash)?;
+    let hash = Argon2::default().hash_password_with_salt(password, &salt).map_err(|_| PasswordLineError::Hash)?;
+    Ok(format!("{name}:{hash}"))
 }
 
 /// Whether a hash is one of bcrypt, or argon2; why it cannot be used.

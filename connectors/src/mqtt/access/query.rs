@@ -3,6 +3,9 @@
 //! A comparison with an attribute that the client does not have is false, whatever the operator: who is not known to be in a
 //! group is not in it.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 
 use super::attributes::{Attribute, Attributes, is_name};

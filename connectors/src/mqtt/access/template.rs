@@ -3,6 +3,9 @@
 //! What always holds: what a variable stands for never becomes a wildcard or a level of its own. A client whose name or attribute
 //! has a `/`, `+` or `#` in it is not granted the template, because it would reach into what belongs to others.
 
+#[cfg(test)]
+mod tests;
+
 use super::attributes::{Attribute, Attributes};
 
 /// Most bytes of a template: topics have no more than 65,535.
@@ -45,7 +48,7 @@ impl Template {
                 format!("`{text}`: `{variable}` is no variable; there are client.authenticationName and client.attributes.<name>")
             })?;
             shape.push_str(&literal);
-            shape.push_str("v");
+            shape.push('v');
             pieces.extend((!literal.is_empty()).then(|| Piece::Literal(std::mem::take(&mut literal).into())));
             pieces.push(piece);
             literal.push_str(suffix);

@@ -2,6 +2,9 @@
 //!
 //! What always holds: the algorithm is one that the key allows, never one that only the token names; time comes from the caller.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;

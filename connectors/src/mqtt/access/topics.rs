@@ -3,6 +3,9 @@
 //! Both follow the standard: `+` is one level, `#` is any number of levels at the end, none included, and neither reaches at the
 //! first level what begins with `$`.
 
+#[cfg(test)]
+mod tests;
+
 /// The levels of a topic or filter.
 fn levels(text: &str) -> std::str::Split<'_, char> {
     text.split('/')
@@ -39,9 +42,10 @@ pub fn filter_contains(template: &str, requested: &str) -> bool {
     if requested == "#" {
         return matches!(template, "#" | "+/#");
     }
+    // The level above is no topic here: it would be empty.
+    let requested = if requested == "/#" { "/+/#" } else { requested };
     let mut requested = levels(requested);
-    let mut template = levels(template);
-    while let Some(level) = template.next() {
+    for level in levels(template) {
         match (level, requested.next()) {
             ("#", _) => return true,
             (_, None | Some("#")) => return false,

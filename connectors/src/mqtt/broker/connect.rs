@@ -113,7 +113,7 @@ impl Broker {
             }
         };
         if let Some(will) = &connection.will
-            && !self.may_publish(&identity, &connection.client_id, &will.topic)
+            && !identity.grants.may_publish(&will.topic)
         {
             self.counts.denied += 1;
             self.refuse_connect(connection, Reason::NotAuthorized, "the will's topic is not allowed");

@@ -85,6 +85,9 @@ impl Broker {
         }
         self.touch(connection);
         connection.partial = Vec::new();
+        if let Some(reader) = connection.reader_waker.take() {
+            reader.wake();
+        }
         connection.owed.clear();
         let Some(session) = connection.session.take() else {
             if was == Phase::AwaitsSession {
@@ -196,6 +199,20 @@ impl Broker {
             let Some(mut connection) = self.slots[index].connection.take() else { continue };
             let reason = Reason::ServerShuttingDown;
             self.end(&mut connection, Ending::by_server(reason, LifeCycle::ServerInitiatedDisconnect));
+            self.put(connection);
+        }
+    }
+
+    /// Who may do what was read again: who may no longer be here goes (sheet 4.4).
+    pub(super) fn renew(&mut self) {
+        for index in 0..self.slots.len() {
+            let Some(mut connection) = self.slots[index].connection.take() else { continue };
+            connection.allowed_topic.clear();
+            match connection.identity.as_ref().map(|identity| self.node.access.renew(identity)) {
+                Some(Ok(identity)) => connection.identity = Some(Arc::new(identity)),
+                Some(Err(_)) => self.end(&mut connection, Ending::denied(Reason::NotAuthorized, "not allowed any more")),
+                None => {}
+            }
             self.put(connection);
         }
     }

@@ -7,7 +7,6 @@ use engine::batch::PushError;
 use super::end::LifeCycle;
 use super::{Broker, Ending, Handled};
 use crate::intake::Done;
-use crate::mqtt::access::Identity;
 use crate::mqtt::codec::{Publish, Qos, Reason, Receipt, ReceiptKind, Version, write_receipt};
 use crate::mqtt::connection::{Connection, Owed};
 use crate::mqtt::limits::TOPIC_LEVELS_MAX;
@@ -81,7 +80,7 @@ impl Broker {
         }
         let Some(identity) = &connection.identity else { return };
         if connection.allowed_topic != topic {
-            if !self.may_publish(identity, &connection.client_id, topic) {
+            if !identity.grants.may_publish(topic) {
                 self.counts.denied += 1;
                 return self.refuse_message(connection, publish, Reason::NotAuthorized, "the topic is not allowed");
             }
@@ -93,10 +92,11 @@ impl Broker {
             Ok(mapped) => mapped,
             Err(error) => {
                 tracing::debug!(client = %connection.client_id, topic, %error, "a message is no event");
-                return self.refuse_message(connection, publish, error.reason(), error.detail());
+                let reason = error.reason();
+                return self.refuse_message(connection, publish, reason, reason.text());
             }
         };
-        let pushed = self.batches.push(mapped.key, mapped.value, self.room.headers(), self.now.unix_ms);
+        let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
         let number = match pushed {
             Ok(number) => number,
             Err(error) => {
@@ -210,19 +210,14 @@ impl Broker {
         }
     }
 
-    /// Whether a client may publish to the topic: its permissions, and what a profile allows.
-    pub(super) fn may_publish(&self, identity: &Identity, client_id: &str, topic: &str) -> bool {
-        identity.grants.may_publish(topic) && self.node.mapper.allows(client_id, topic)
-    }
-
     /// Publishes a will. Nobody waits for its receipt.
     pub(super) fn publish_will(&mut self, will: &Will) {
         let Some(identity) = &will.identity else { return };
         let publish = will.publish();
         let publisher = Publisher { client_id: &will.client_id, identity, version: Version::V5 };
-        let pushed = match self.node.mapper.will(&publisher, &publish, &mut self.room) {
+        let pushed = match self.node.mapper.will(&publisher, &publish, publish.topic, &mut self.room) {
             Ok(mapped) => {
-                let pushed = self.batches.push(mapped.key, mapped.value, self.room.headers(), self.now.unix_ms);
+                let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
                 pushed.map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
@@ -253,7 +248,7 @@ impl Broker {
         };
         let publisher = Publisher { client_id: &connection.client_id, identity, version: connection.version };
         let mapped = self.node.mapper.life_cycle(&publisher, connection.sequence, ended, &mut self.room);
-        let pushed = self.batches.push(mapped.key, mapped.value, self.room.headers(), self.now.unix_ms);
+        let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
         if let Err(error) = pushed {
             tracing::warn!(client = %connection.client_id, %error, "a life-cycle event does not fit");
         }

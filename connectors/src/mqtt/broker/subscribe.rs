@@ -10,12 +10,13 @@ use super::deliver::{ClientTarget, Target};
 use super::share::home_of;
 use super::{Broker, Ending, Handled, Place};
 use crate::mqtt::codec::{
-    Reason, SubAck, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_suback,
+    Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_suback,
     write_unsuback,
 };
 use crate::mqtt::connection::Connection;
 use crate::mqtt::limits::{TOPIC_LEVELS_MAX, WAITING_MAX};
 use crate::mqtt::mail::{Mail, Member};
+use crate::mqtt::mapping::Publisher;
 use crate::mqtt::session::{Position, Session, Subscription, Waiting, split_share};
 use crate::mqtt::store;
 
@@ -42,13 +43,16 @@ impl Broker {
                 Ok(granted) => {
                     self.counts.subscriptions += 1;
                     changes = true;
-                    reasons.push(granted.qos as u8);
+                    reasons.push(match granted.qos {
+                        Qos::AtMostOnce => Reason::Success,
+                        Qos::AtLeastOnce => Reason::GrantedQos1,
+                        Qos::ExactlyOnce => Reason::GrantedQos2,
+                    });
                     self.subscribe(connection, filter, granted, id);
                 }
                 Err(Refused::Filter(reason)) => {
                     self.counts.refused_subscriptions += 1;
-                    let code = if connection.is_v5() { reason as u8 } else { 0x80 };
-                    reasons.push(code);
+                    reasons.push(reason);
                 }
                 Err(Refused::Connection(reason, detail)) => {
                     self.counts.refused_subscriptions += 1;
@@ -58,7 +62,7 @@ impl Broker {
             }
         }
         let mut answer = Vec::new();
-        write_suback(&mut answer, connection.version, subscribe.packet_id, None, UserProperties::default(), &reasons);
+        write_suback(&mut answer, connection.version, subscribe.packet_id, &reasons, None, UserProperties::default());
         match connection.session.as_ref().filter(|session| changes && session.is_persistent()) {
             // What a client may count on after a crash is on disk before it is told.
             Some(session) if self.node.is_durable => {
@@ -138,8 +142,10 @@ impl Broker {
         if own.contains(['+', '#']) && !settings.wildcard_available {
             return Err(Refused::Filter(Reason::WildcardSubscriptionsNotSupported));
         }
-        let is_allowed = connection.identity.as_ref().is_some_and(|identity| identity.grants.may_subscribe(filter))
-            && self.node.mapper.allows_filter(&connection.client_id, own);
+        let is_allowed = connection.identity.as_ref().is_some_and(|identity| {
+            let client = Publisher { client_id: &connection.client_id, identity, version: connection.version };
+            identity.grants.may_subscribe(filter) && self.node.mapper.allows_filter(&client, own)
+        });
         if !is_allowed {
             self.counts.denied += 1;
             return Err(Refused::Filter(Reason::NotAuthorized));
@@ -150,8 +156,7 @@ impl Broker {
         {
             return Err(Refused::Filter(Reason::QuotaExceeded));
         }
-        let qos_max = settings.qos().min(self.node.mapper.qos_max());
-        Ok(SubscribeOptions { qos: options.qos.min(qos_max), ..*options })
+        Ok(SubscribeOptions { qos: options.qos.min(settings.qos()), ..*options })
     }
 
     fn subscribe(&mut self, connection: &mut Connection, filter: &str, options: SubscribeOptions, id: u32) {
@@ -205,10 +210,10 @@ impl Broker {
                 }
                 None => Reason::NoSubscriptionExisted,
             };
-            reasons.push(reason as u8);
+            reasons.push(reason);
         }
         connection.session = Some(session);
-        write_unsuback(&mut connection.out, connection.version, unsubscribe.packet_id, None, UserProperties::default(), &reasons);
+        write_unsuback(&mut connection.out, connection.version, unsubscribe.packet_id, &reasons, None, UserProperties::default());
         self.touch(connection);
         Handled::Done
     }

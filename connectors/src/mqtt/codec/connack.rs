@@ -52,7 +52,7 @@ pub struct ConnAckProperties<'a> {
     pub server_reference: Option<&'a str>,
     /// Name of the extended authentication.
     pub auth_method: Option<&'a str>,
-    /// Its data; only with a method.
+    /// Its data.
     pub auth_data: Option<&'a [u8]>,
 }
 
@@ -178,9 +178,6 @@ impl<'a> ConnAckProperties<'a> {
             }
         }
         properties.user = walk.user();
-        if properties.auth_data.is_some() && properties.auth_method.is_none() {
-            return Err(DecodeError::protocol("authentication data without an authentication method"));
-        }
         Ok(properties)
     }
 

@@ -151,6 +151,35 @@ impl<'a> Publish<'a> {
 /// Reads a PUBLISH. What [`super::decode`] does for one, for callers that have looked at the packet type.
 #[inline]
 pub fn decode_publish<'a>(version: Version, from: Side, frame: &Frame<'a>) -> Result<Publish<'a>, DecodeError> {
+    decode_with(version, from, frame, text::topic_or_empty)
+}
+
+/// The same for a sender that keeps to one topic: checking the topic is half of the work, and `known`, a topic name that was
+/// checked before, is not checked again.
+#[inline]
+pub fn decode_publish_known<'a>(
+    version: Version,
+    from: Side,
+    frame: &Frame<'a>,
+    known: &'a str,
+) -> Result<Publish<'a>, DecodeError> {
+    decode_with(
+        version,
+        from,
+        frame,
+        |bytes| {
+            if bytes == known.as_bytes() { Ok(known) } else { text::topic_or_empty(bytes) }
+        },
+    )
+}
+
+#[inline]
+fn decode_with<'a>(
+    version: Version,
+    from: Side,
+    frame: &Frame<'a>,
+    topic: impl FnOnce(&'a [u8]) -> Result<&'a str, DecodeError>,
+) -> Result<Publish<'a>, DecodeError> {
     let flags = frame.first;
     let Some(qos) = Qos::of((flags >> 1) & 3) else {
         return Err(DecodeError::malformed("QoS 3 is not allowed"));
@@ -160,7 +189,7 @@ pub fn decode_publish<'a>(version: Version, from: Side, frame: &Frame<'a>) -> Re
         return Err(DecodeError::malformed("DUP is not allowed at QoS 0"));
     }
     let mut reader = Reader::new(frame.body);
-    let topic = text::topic_or_empty(reader.binary()?)?;
+    let topic = topic(reader.binary()?)?;
     let packet_id = if qos == Qos::AtMostOnce { 0 } else { reader.packet_id()? };
     let mut properties = PublishProperties::default();
     if version == Version::V5 {

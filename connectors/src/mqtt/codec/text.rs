@@ -21,15 +21,15 @@ const fn nul_or_wildcard(word: u64) -> u64 {
 /// Eight bytes at a time: topics are short, and a call into a vector search costs more than the search.
 #[inline]
 fn any(bytes: &[u8], test: impl Fn(u64) -> u64) -> bool {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for chunk in chunks {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        // Spaces fill up: they are neither NUL nor wildcard.
+        return bytes.iter().fold(0, |found, byte| found | test(u64::from(*byte) | (ONES << 8) * 0x20)) != 0;
+    };
+    let mut found = test(u64::from_ne_bytes(*last));
+    for chunk in bytes.as_chunks::<8>().0 {
         found |= test(u64::from_ne_bytes(*chunk));
     }
-    // Spaces fill up: they are neither NUL nor wildcard.
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    found | test(u64::from_ne_bytes(last)) != 0
+    found != 0
 }
 
 /// A string as every version wants it.

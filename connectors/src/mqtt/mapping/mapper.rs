@@ -13,6 +13,7 @@ use super::enrich::Enrichments;
 use super::error::MappingError;
 use super::events::{self, Names};
 use super::iothub::{self, Address};
+use super::lifecycle::{self, ClientSession, DisconnectionReason};
 use super::stored::Stored;
 use crate::cloudevents::{Decoder, is_json_type, write_json_string};
 use crate::mqtt::access::Identity;
@@ -76,6 +77,7 @@ pub struct Mapper {
     structured_311: bool,
     iothub: bool,
     enrichments: Enrichments,
+    node_name: Box<str>,
     /// `type`, `source` and fixed enrichments of a mapped event.
     start: HeaderWriter,
     /// As `start`, and all else that an ordinary PUBLISH becomes, up to the name of `subject`. By QoS, and RETAIN above it.
@@ -110,6 +112,7 @@ impl Mapper {
             structured_311: settings.structured_311,
             iothub: settings.iothub,
             enrichments,
+            node_name: node_name.into(),
             start,
             ready,
             ready_count,
@@ -138,6 +141,29 @@ impl Mapper {
         room.headers.clear();
         room.headers.put_encoded_and_value(ready, self.ready_count, topic.as_bytes());
         finish(key, publish.payload, &room.headers)
+    }
+
+    /// The event of a client that has connected, or has gone (`ended`). `sequence_number` is the connection's.
+    pub fn life_cycle<'a>(
+        &self,
+        of: &Publisher<'a>,
+        sequence_number: u64,
+        ended: Option<DisconnectionReason>,
+        room: &'a mut Room,
+    ) -> Mapped<'a> {
+        let Room { headers, data, .. } = room;
+        let session = ClientSession { node: &self.node_name, client: of.name(), session: of.client_id, sequence_number };
+        match ended {
+            None => lifecycle::connected(&session, headers, data),
+            Some(reason) => lifecycle::disconnected(&session, reason, headers, data),
+        }
+        Mapped { key: of.key(), value: data, headers }
+    }
+
+    /// Whether the profile lets a client subscribe to a filter: under IoT Hub's, of the devices' topics only its own.
+    pub fn allows_filter(&self, of: &Publisher<'_>, filter: &str) -> bool {
+        let of_device = filter.strip_prefix("devices/").filter(|_| self.iothub);
+        of_device.is_none_or(|rest| rest.split('/').next() == Some(of.name()))
     }
 
     /// As [`event`](Self::event) for a will that is published now.

@@ -163,7 +163,6 @@ fn all_others() {
         (V5, Server, 0x20, b"\x01\x80\0", Protocol),
         (V5, Server, 0x20, b"\0\0\x02\x24\x02", Protocol),
         (V5, Server, 0x20, b"\0\0\x02\x17\0", Malformed),
-        (V5, Server, 0x20, b"\0\0\x04\x16\0\x01d", Protocol),
         // Receipts.
         (V311, Client, 0x40, b"\0\0", Protocol),
         (V311, Client, 0x40, b"\0", Malformed),

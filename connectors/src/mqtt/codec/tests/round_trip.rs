@@ -225,6 +225,13 @@ fn round(version: Version, from: Side, packet: &Packet<'_>) -> Result<(), TestCa
     let mut out = Vec::new();
     prop_assert!(write(&mut out, version, packet));
     prop_assert_eq!(&read(version, from, &out), &Ok(*packet));
+    if let Packet::Publish(publish) = packet
+        && let Ok(Some(frame)) = frame(&out, out.len())
+    {
+        for known in ["a", publish.topic] {
+            prop_assert_eq!(decode_publish_known(version, from, &frame, known), Ok(*publish));
+        }
+    }
     prefixes(&out)
 }
 

@@ -1,0 +1,1 @@
+//! Stored sessions come back as they were.
