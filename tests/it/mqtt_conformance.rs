@@ -12,6 +12,7 @@ mod connect;
 mod disconnect;
 mod flow;
 mod keep_alive;
+mod kills;
 mod limits;
 mod malformed;
 mod matching;

@@ -40,8 +40,8 @@ fn all_qos_in_all_versions() {
             subscribe(&broker, &[&session[..], &["-E"]].concat());
             if qos != "0" {
                 let topic = format!("t/{qos}");
-                publish(&broker, &["-V", version, "-q", qos, "-t", &topic, "-m", "first"]);
-                publish(&broker, &["-V", version, "-q", qos, "-t", &topic, "-m", "second"]);
+                publish(&broker, &["-V", version, "-i", "publisher", "-q", qos, "-t", &topic, "-m", "first"]);
+                publish(&broker, &["-V", version, "-i", "publisher", "-q", qos, "-t", &topic, "-m", "second"]);
                 let got = subscribe(&broker, &[&session[..], &["-C", "2", "-F", "%t %q %r %p"]].concat());
                 assert_eq!(got, [format!("{topic} {qos} 0 first"), format!("{topic} {qos} 0 second")]);
             }
