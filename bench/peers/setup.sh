@@ -1,12 +1,13 @@
 #!/bin/sh
 # Brings the peers that the benchmarks are measured against, by ordinary package managers: Python packages into a cache outside the
-# clone, brokers from Debian. `setup.sh [PEER…]`, without names all: duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server.
+# clone, brokers from Debian, and rumqttd, which cargo builds into that cache (some minutes). `setup.sh [PEER…]`, without names all:
+# duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server rumqttd.
 # Prints the folder of the Python environment. A peer that cannot be had is named on stderr, as `PEER: why`, and the others still come.
 # Run again, it does nothing. ANABRANCH_PEERS names another folder. Ends with 0 unless there is no Python environment at all.
 set -eu
 peers="${ANABRANCH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/anabranch/peers}"
 venv="$peers/venv"
-[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server
+[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server rumqttd
 
 # The oldest version of each that has what the drivers use.
 requirement() {
@@ -58,6 +59,12 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" </dev/null
 }
 
+# Without its lock file, in which a crate is too old for the compilers of today; without TLS, which needs a C compiler and more.
+install_rumqttd() {
+    said=$(env -u CARGO_TARGET_DIR cargo install rumqttd --version 0.20.0 --no-default-features --quiet --root "$peers/cargo" 2>&1) ||
+        echo "rumqttd: $(printf '%s\n' "$said" | grep '^error' | tail -n 1)" >&2
+}
+
 if [ ! -x "$venv/bin/python" ]; then
     mkdir -p "$peers"
     python3 -m venv "$venv" >&2
@@ -67,6 +74,7 @@ for peer in "$@"; do
         duckdb | polars | pyarrow | chdb) has_package "$peer" || install_package "$peer" ;;
         mosquitto-clients) has_program mosquitto_sub || install_program "$peer" ;;
         mosquitto | nats-server) has_program "$peer" || install_program "$peer" ;;
+        rumqttd) [ -x "$peers/cargo/bin/rumqttd" ] || has_program rumqttd || install_rumqttd ;;
         *) echo "$peer: not a peer that this script knows" >&2 ;;
     esac
 done

@@ -17,6 +17,7 @@ mod http;
 mod log;
 mod machine;
 mod matching;
+mod mqtt;
 mod parquet;
 mod peers;
 mod pipe;
@@ -62,7 +63,7 @@ struct Cli {
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
-    /// Folder for what the nodes of `e2e` and `scaling` write: /dev/shm takes the disk out of the figures.
+    /// Folder for what the nodes of `e2e`, `mqtt` and `scaling` write: /dev/shm takes the disk out of the figures.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// What `route-probe` builds.
@@ -91,6 +92,8 @@ enum Suite {
     Match,
     /// The log beside what the device does alone, replay, cursors, and a thousand endpoints of which ten misbehave.
     Log,
+    /// Our node as an MQTT broker beside mosquitto and rumqttd: processor time per message and delivery, idle connections, latency.
+    Mqtt,
     /// All of them but `scaling`, which wants a machine with many cores.
     All,
     /// Nothing: writes `docs/performance.md` and its charts from the newest records.
@@ -167,6 +170,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::E2e | Suite::All) {
         rows.extend(e2e::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Mqtt | Suite::All) {
+        rows.extend(mqtt::run(&setting)?);
     }
     if cli.suite == Suite::Scaling {
         rows.extend(scaling::run(&setting)?);

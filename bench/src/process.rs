@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -120,16 +121,45 @@ pub fn busy_ns(pid: u32) -> Result<u64, Box<dyn Error>> {
     Ok(busy)
 }
 
+/// The same as [`busy_ns`], once the process has nothing to do any more: less than a twentieth of a core for a moment.
+pub fn busy_ns_when_quiet(pid: u32) -> Result<u64, Box<dyn Error>> {
+    const LOOK: Duration = Duration::from_millis(20);
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let began = Instant::now();
+    let mut before = busy_ns(pid)?;
+    loop {
+        std::thread::sleep(LOOK);
+        let now = busy_ns(pid)?;
+        if now.saturating_sub(before) < LOOK.as_nanos() as u64 / 20 {
+            return Ok(now);
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(format!("process {pid} is still busy {PATIENCE:?} after its work should have ended").into());
+        }
+        before = now;
+    }
+}
+
 /// A server that is ended when this is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// Where it listens: the first address that was waited for.
     pub address: String,
+    /// The others.
+    pub more: Vec<String>,
 }
+
+/// How long a server that says nothing has until it listens.
+const LISTENS_WITHIN: Duration = Duration::from_secs(20);
 
 impl Server {
     /// Starts a command and waits until it has printed an address that begins with `http://`.
     pub fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(command, &["http://"])
+    }
+
+    /// Starts a command and waits until it has printed an address for each of the schemes, such as `http://`.
+    pub fn start_with(command: &mut Command, schemes: &[&str]) -> Result<Self, Box<dyn Error>> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
@@ -138,21 +168,49 @@ impl Server {
             .map_err(|error| format!("cannot start {name}: {error}"))?;
         let mut stdout = child.stdout.take().ok_or("a piped child has a standard output")?;
         let mut said = Vec::new();
-        let mut server = Self { child, address: String::new() };
+        let mut server = Self { child, address: String::new(), more: Vec::new() };
         loop {
             let mut more = [0; 1024];
             let count = stdout.read(&mut more)?;
             if count == 0 {
-                return Err(format!("{name} ended without saying where it listens").into());
+                let listens = schemes.join(" and ");
+                return Err(format!("{name} ended without saying where it listens at {listens}").into());
             }
             said.extend_from_slice(&more[..count]);
-            if let Some(address) = address_in(&String::from_utf8_lossy(&said)) {
-                server.address = address;
+            let text = String::from_utf8_lossy(&said);
+            let found: Option<Vec<String>> = schemes.iter().map(|scheme| address_in(&text, scheme)).collect();
+            if let Some(found) = found {
+                let mut found = found.into_iter();
+                server.address = found.next().unwrap_or_default();
+                server.more = found.collect();
                 break;
             }
         }
         // What it prints later must not stop it.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        Ok(server)
+    }
+
+    /// Starts a command that says nothing, and waits until something listens at `socket`; an error if it ends instead.
+    pub fn start_at(command: &mut Command, socket: SocketAddr, scheme: &str) -> Result<Self, Box<dyn Error>> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start {name}: {error}"))?;
+        let mut server = Self { child, address: format!("{scheme}{socket}"), more: Vec::new() };
+        let began = Instant::now();
+        while TcpStream::connect(socket).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("{name} ended with {status} instead of listening at {socket}").into());
+            }
+            if began.elapsed() > LISTENS_WITHIN {
+                return Err(format!("{name} does not listen at {socket} within {LISTENS_WITHIN:?}").into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(server)
     }
 
@@ -162,12 +220,13 @@ impl Server {
     }
 }
 
-/// The first `http://host:port` that is followed by something, so that no port is cut.
-fn address_in(text: &str) -> Option<String> {
-    let at = text.find("http://")?;
+/// The first `http://host:port`, or with another scheme, that is followed by something, so that no port is cut.
+fn address_in(text: &str, scheme: &str) -> Option<String> {
+    let at = text.find(scheme)?;
+    let host = at + scheme.len();
     let length =
-        text[at + 7..].find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | ':' | '-' | '[' | ']'))?;
-    Some(text[at..at + 7 + length].to_owned())
+        text[host..].find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | ':' | '-' | '[' | ']'))?;
+    Some(text[at..host + length].to_owned())
 }
 
 impl Drop for Server {
@@ -212,9 +271,31 @@ mod tests {
 
     #[test]
     fn an_address_is_taken_when_it_is_whole() {
-        assert_eq!(address_in("listens on http://127.0.0.1:80"), None);
-        assert_eq!(address_in("on http://127.0.0.1:8080/x").as_deref(), Some("http://127.0.0.1:8080"));
-        assert_eq!(address_in("a\nhttp://[::1]:9\n").as_deref(), Some("http://[::1]:9"));
+        let http = |text| address_in(text, "http://");
+        assert_eq!(http("listens on http://127.0.0.1:80"), None);
+        assert_eq!(http("on http://127.0.0.1:8080/x").as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(http("a\nhttp://[::1]:9\n").as_deref(), Some("http://[::1]:9"));
+        assert_eq!(address_in("http://a:1 mqtt://b:2\n", "mqtt://").as_deref(), Some("mqtt://b:2"));
+    }
+
+    #[test]
+    fn a_server_says_several_addresses_in_any_order() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo mqtt://127.0.0.1:7; echo http://127.0.0.1:8; exec sleep 60"]);
+        let server = Server::start_with(&mut command, &["http://", "mqtt://"]).unwrap();
+        assert_eq!(server.address, "http://127.0.0.1:8");
+        assert_eq!(server.more, ["mqtt://127.0.0.1:7"]);
+        let error =
+            Server::start_with(Command::new("sh").args(["-c", "echo http://127.0.0.1:8"]), &["http://", "mqtt://"]);
+        assert!(error.err().unwrap().to_string().contains("mqtt://"));
+    }
+
+    #[test]
+    fn a_server_that_ends_is_not_waited_for() {
+        // Nobody listens at a port that was free a moment ago.
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = Server::start_at(Command::new("sh").args(["-c", "exit 3"]), socket, "mqtt://");
+        assert!(error.err().unwrap().to_string().contains("ended with"));
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! read than the frame holds. What a session must know is not asked here: whether a filter is good, an alias known, a packet
 //! identifier free, a payload the UTF-8 that it claims to be.
 
-mod close;
+mod auth;
 mod connack;
 mod connect;
+mod disconnect;
 mod frame;
 pub mod property;
 mod property_list;
@@ -15,21 +16,23 @@ mod publish;
 mod reader;
 mod reason;
 mod receipt;
+mod suback;
 mod subscribe;
 mod text;
 mod writer;
 
-pub use close::{Auth, Disconnect, write_auth, write_disconnect};
+pub use auth::{Auth, write_auth};
 pub use connack::{ConnAck, ConnAckProperties, write_connack};
 pub use connect::{Connect, ConnectProperties, Will, write_connect};
+pub use disconnect::{Disconnect, write_disconnect};
 pub use frame::{Frame, REMAINING_BYTES_MAX, frame};
 pub use property_list::{SubscriptionIds, UserProperties, UserPropertiesIter};
 pub use publish::{Publish, PublishDraft, PublishProperties, decode_publish, decode_publish_known, write_publish};
 pub use reason::{DecodeError, Reason};
 pub use receipt::{Receipt, ReceiptKind, write_receipt};
+pub use suback::{Reasons, SubAck, UnsubAck, write_suback, write_unsuback};
 pub use subscribe::{
-    Filters, Reasons, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe, UnsubscribeFilters, write_suback,
-    write_subscribe, write_unsuback, write_unsubscribe,
+    Filters, Subscribe, SubscribeOptions, Unsubscribe, UnsubscribeFilters, write_subscribe, write_unsubscribe,
 };
 pub use text::{TEXT_BYTES_MAX, is_topic_filter, is_topic_name};
 
@@ -158,16 +161,16 @@ fn decode_other<'a>(version: Version, from: Side, frame: &Frame<'a>) -> Result<P
         6 => Packet::PubRel(receipt::decode(version, ReceiptKind::Rel, frame)?),
         7 => Packet::PubComp(receipt::decode(version, ReceiptKind::Comp, frame)?),
         8 => Packet::Subscribe(subscribe::decode_subscribe(version, frame)?),
-        9 => Packet::SubAck(subscribe::decode_suback(version, frame)?),
+        9 => Packet::SubAck(suback::decode_suback(version, frame)?),
         10 => Packet::Unsubscribe(subscribe::decode_unsubscribe(version, frame)?),
-        11 => Packet::UnsubAck(subscribe::decode_unsuback(version, frame)?),
+        11 => Packet::UnsubAck(suback::decode_unsuback(version, frame)?),
         12 | 13 if !frame.body.is_empty() => {
             return Err(DecodeError::malformed("PINGREQ and PINGRESP have no body"));
         }
         12 => Packet::PingReq,
         13 => Packet::PingResp,
-        14 => Packet::Disconnect(close::decode_disconnect(version, from, frame)?),
-        15 => Packet::Auth(close::decode_auth(from, frame)?),
+        14 => Packet::Disconnect(disconnect::decode(version, from, frame)?),
+        15 => Packet::Auth(auth::decode(from, frame)?),
         _ => return Err(DecodeError::malformed("the packet type is reserved")),
     })
 }

@@ -1,4 +1,5 @@
-//! MQTT 3.1.1 and 5: a fleet that publishes over any number of connections, and a subscriber that reads back.
+//! MQTT 3.1.1 and 5: a fleet that publishes over any number of connections, a subscriber that reads back, many that count, and
+//! connections that say nothing.
 //!
 //! A connection carries its devices' events one by one, many in a write, and has up to a window of them without a receipt. When it
 //! breaks it is opened again, with its session at QoS 1 and 2, and what waited is sent again; so the broker may be killed and
@@ -8,6 +9,8 @@
 mod codec;
 mod control;
 mod dial;
+mod fan_out;
+mod idle;
 mod limits;
 mod plan;
 mod publish;
@@ -37,6 +40,8 @@ use dial::Dialer;
 use worker::Run;
 
 pub use codec::{CodecError, Publish, Qos, Version};
+pub use fan_out::{FanOut, FanOutOutcome, FanOutPlan};
+pub use idle::{Idle, IdlePlan, idle};
 pub use plan::{Access, MqttPlan, Target, TargetError};
 pub use subscribe::{SubscribeOutcome, SubscribePlan, subscribe};
 pub use tls::TlsError;
@@ -123,6 +128,14 @@ pub enum MqttError {
         /// How long it was tried.
         after: Duration,
         /// What went wrong last.
+        why: String,
+    },
+    /// A connection broke that nobody opens again.
+    #[error("a connection to {target} broke: {why}")]
+    Broken {
+        /// Who.
+        target: String,
+        /// Why.
         why: String,
     },
     /// A thread or a connection's task died.

@@ -154,7 +154,7 @@ pub fn decode_publish<'a>(version: Version, from: Side, frame: &Frame<'a>) -> Re
     decode_with(version, from, frame, text::topic_or_empty)
 }
 
-/// The same for a sender that keeps to one topic: checking the topic is half of the work, and `known`, a topic name that was
+/// The same for a sender that keeps to one topic: checking the topic is most of the work, and `known`, a topic name that was
 /// checked before, is not checked again.
 #[inline]
 pub fn decode_publish_known<'a>(

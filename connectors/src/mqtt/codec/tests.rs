@@ -98,7 +98,7 @@ fn connect_of_5_may_have_a_password_alone() {
     assert_eq!((connect.client_id, connect.username, connect.password), ("", None, Some(&b"key"[..])));
     let mut out = Vec::new();
     assert!(!write_connect(&mut out, &Connect { version: Version::V311, ..connect }));
-    assert_eq!(out, []);
+    assert!(out.is_empty());
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn auth_of_both_sides() {
     };
     let mut out = Vec::new();
     assert!(!write_auth(&mut out, Version::V311, &auth));
-    assert_eq!(out, []);
+    assert!(out.is_empty());
 }
 
 #[test]

@@ -23,7 +23,7 @@ const fn nul_or_wildcard(word: u64) -> u64 {
 fn any(bytes: &[u8], test: impl Fn(u64) -> u64) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
         // Spaces fill up: they are neither NUL nor wildcard.
-        return bytes.iter().fold(0, |found, byte| found | test(u64::from(*byte) | (ONES << 8) * 0x20)) != 0;
+        return bytes.iter().fold(0, |found, byte| found | test(u64::from(*byte) | ((ONES << 8) * 0x20))) != 0;
     };
     let mut found = test(u64::from_ne_bytes(*last));
     for chunk in bytes.as_chunks::<8>().0 {

@@ -2,6 +2,9 @@
 //!
 //! The library frames messages but cannot choose a subprotocol by request nor bound the request, so the handshake is done here.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};

@@ -2,7 +2,9 @@
 
 mod broker;
 mod delivery;
+mod fan_out;
 mod faults;
+mod idle;
 mod server;
 
 use std::collections::HashSet;

@@ -58,3 +58,18 @@ fn thumbprints_are_read_as_people_write_them() {
         assert_eq!(Thumbprint::parse(text), None, "{text}");
     }
 }
+
+/// A broken certificate is read or refused, and never more.
+#[test]
+fn any_damage_is_survived() {
+    let der = certificate();
+    for at in 0..der.len() {
+        for damage in [0x00, 0x7F, 0x84, 0xFF] {
+            let mut broken = der.clone();
+            broken[at] = damage;
+            if let Some(subject) = Subject::parse(&broken) {
+                assert!(subject.names.iter().all(|(_, name)| name.len() <= der.len()));
+            }
+        }
+    }
+}

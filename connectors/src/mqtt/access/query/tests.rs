@@ -1,5 +1,7 @@
 //! Queries as data: who is in, who is not, and what is said of a wrong one.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn truck() -> Attributes {
@@ -97,4 +99,24 @@ fn a_query_is_bounded() {
     assert!(Query::parse(&many).expect_err("too many").contains("100 values"));
     let beside = vec!["(attributes.a=1)"; 40].join("or");
     assert!(Query::parse(&beside).is_ok());
+}
+
+proptest! {
+    /// Whatever is written, reading it ends with a query or a reason.
+    #[test]
+    fn any_text_is_read_or_refused(
+        words in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec![
+                    "attributes.a", "authenticationName", "and", "or", "in", "(", ")", "[", "]", ",", "=", "<>", "<=", "'x'", "-1", "'", "é",
+                ]).prop_map(str::to_owned),
+                "\\PC{0,4}",
+            ],
+            0..12,
+        ),
+    ) {
+        if let Ok(query) = Query::parse(&words.join(" ")) {
+            query.holds("veh-7", &truck());
+        }
+    }
 }

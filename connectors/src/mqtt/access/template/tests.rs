@@ -1,5 +1,8 @@
 //! Templates as data: the filters they become, those that are refused, and names that try to reach further.
 
+use proptest::prelude::*;
+
+use super::super::topics::filter_contains;
 use super::*;
 
 fn filters(template: &str, name: &str) -> Vec<String> {
@@ -70,5 +73,28 @@ fn a_wrong_template_is_refused() {
     for (template, expected) in cases {
         let error = Template::parse(template).expect_err(template);
         assert!(error.contains(expected), "{template}: {error}");
+    }
+}
+
+proptest! {
+    /// Whatever a client is called, it is granted nothing outside of the level that the variable stands for.
+    #[test]
+    fn a_name_stays_within_its_level(name in "[a+#/${}|\\PC]{0,8}", suffix in "[a.-]{0,2}") {
+        let template = format!("d/x${{client.authenticationName|{suffix}}}y/#");
+        for filter in Template::parse(&template).unwrap().filters(&name, &Attributes::default()) {
+            prop_assert!(filter_contains("d/+/#", &filter) && !filter.contains('+'), "{}", filter);
+            prop_assert_eq!(filter, format!("d/x{name}{suffix}y/#"));
+        }
+    }
+
+    /// Whatever is written becomes filters that are filters, or is refused.
+    #[test]
+    fn any_text_is_read_or_refused(parts in prop::collection::vec("(\\$\\{client\\.name(\\|.?)?\\}?|[a/+#${}|]|\\PC)", 0..8)) {
+        let text = parts.concat();
+        if let Ok(template) = Template::parse(&text) {
+            for filter in template.filters("veh-7", &Attributes::default()) {
+                prop_assert!(is_filter(&filter), "{} became {}", text, filter);
+            }
+        }
     }
 }
