@@ -80,7 +80,9 @@ fn nothing_is_lost_to_durable_sessions() {
         eventually_or(|| format!("{at} messages are acknowledged, {} are", seen()), || seen() >= at);
         broker.kill_and_start();
     }
-    publisher.join().expect("every message is acknowledged");
+    let seen = || acknowledged.load(Ordering::Relaxed);
+    eventually_or(|| format!("all messages are acknowledged, {} are", seen()), || seen() == MESSAGES);
+    publisher.join().expect("ends");
 
     let wanted: Vec<usize> = (0..MESSAGES).collect();
     for (name, collector) in collectors {
