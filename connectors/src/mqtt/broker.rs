@@ -294,7 +294,11 @@ impl Broker {
     fn refuse(&mut self, connection: &mut Connection, error: &DecodeError) -> Handled {
         self.counts.malformed += 1;
         if connection.phase == Phase::New {
-            match error.answer {
+            // Before version 5 a CONNECT that breaks the rules is answered with nothing but the end (3.1.4-1); an unknown version is told so.
+            let is_told = |version: &Version| {
+                *version == Version::V5 || error.reason == Reason::UnsupportedProtocolVersion
+            };
+            match error.answer.filter(is_told) {
                 Some(version) => {
                     connection.version = version;
                     self.refuse_connect(connection, error.reason, error.detail);

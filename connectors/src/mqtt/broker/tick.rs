@@ -105,10 +105,10 @@ impl Broker {
                 && session.is_dirty
             {
                 session.is_dirty = false;
-                let record = if session.is_persistent() { Some(store::encode(session, None)) } else { None };
+                let will = connection.will.as_deref();
+                let is_kept = session.is_persistent() || will.is_some();
+                let record = is_kept.then(|| store::encode(session, will, None));
                 self.effects.changes.sessions.push((session.client_id.clone(), record));
-                // It is still to be removed from the store when it ends.
-                session.is_dirty = !session.is_persistent();
             }
         }
         if self.core == 0 {
