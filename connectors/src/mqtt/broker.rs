@@ -23,6 +23,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use crate::intake::SharedBatches;
 
@@ -40,7 +41,7 @@ use super::topics::TopicTree;
 pub use backlog::{BacklogStep, Reading};
 pub(super) use share::home_of;
 use deliver::Target;
-use end::{Abandoned, Ending, LifeCycle};
+use end::{Abandoned, Ending, LifeCycle, Unsettled};
 use send::Scratch;
 use share::Group;
 use tick::{Timer, TimerKind};
@@ -59,14 +60,12 @@ pub struct Now {
 pub struct Effects {
     /// Connections to be polled: there are bytes to send, packets to take, or it is over.
     pub touched: Vec<u32>,
-    /// For other cores.
+    /// What shares give and take, for any core.
     pub mails: Vec<(u16, Mail)>,
     /// To be authenticated on a thread that may block; answered with [`Broker::authenticated`].
     pub attempts: Vec<(Place, Box<Attempt>)>,
     /// Backlogs that want to be read: [`Broker::backlog_step`] says how.
     pub readers: Vec<Reading>,
-    /// For the store.
-    pub changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -103,8 +102,11 @@ pub struct Broker {
     timers: BinaryHeap<Reverse<Timer>>,
     /// Connections whose session is not stored as it is.
     unsaved: Vec<u32>,
+    keeper: Sender<Changes>,
     /// Sessions that have lost their connection and were claimed by another before they could be parked.
     limbo: HashMap<Place, Box<Parked>>,
+    /// Sessions that have lost their connection and wait to hear which of their messages the log has kept.
+    unsettled: HashMap<Place, Unsettled>,
     /// Connections that went while they awaited their session.
     abandoned: HashMap<Place, Abandoned>,
     /// The topic that a client was just allowed to publish to, if it is not the one it was allowed to before.
@@ -122,8 +124,15 @@ pub struct Broker {
 const PACKETS_PER_PASS_MAX: usize = 4096;
 
 impl Broker {
-    /// The broker of a core, whose tap starts at `tap`.
-    pub fn new(core: u16, node: Arc<Node>, stats: Arc<MqttStats>, batches: SharedBatches, tap: Box<[u64]>) -> Self {
+    /// The broker of a core, whose tap starts at `tap`. What is to be stored goes to `keeper`.
+    pub fn new(
+        core: u16,
+        node: Arc<Node>,
+        stats: Arc<MqttStats>,
+        batches: SharedBatches,
+        tap: Box<[u64]>,
+        keeper: Sender<Changes>,
+    ) -> Self {
         Self {
             core,
             node,
@@ -144,7 +153,9 @@ impl Broker {
             group_numbers: HashMap::new(),
             timers: BinaryHeap::new(),
             unsaved: Vec::new(),
+            keeper,
             limbo: HashMap::new(),
+            unsettled: HashMap::new(),
             abandoned: HashMap::new(),
             new_topic: String::new(),
             is_new_topic: false,
@@ -365,7 +376,9 @@ impl Broker {
             Mail::TakeOver { from, by } => self.hand_over(from, by),
             Mail::Session { to, parked } => self.session_came(to, parked),
             Mail::Stored { subscribers, is_kept } => self.stored(&subscribers, is_kept),
-            Mail::ShareJoin { share, client_id, place, member } => self.share_join(share, client_id, place, member),
+            Mail::ShareJoin { share, client_id, place, member, since } => {
+                self.share_join(share, client_id, place, member, since);
+            }
             Mail::ShareLeave { share, client_id } => self.share_leave(&share, &client_id),
             Mail::ShareGive { to, batch, row, member, group } => self.share_give(to, batch, row, member, group),
             Mail::ShareCredit { group, client_id, credit, unsent } => {
@@ -377,8 +390,22 @@ impl Broker {
 
     /// To a core, which may be this one.
     fn mail(&mut self, core: u16, mail: Mail) {
-        // To itself too by the driver: now a connection may be out of its place.
-        self.effects.mails.push((core, mail));
+        match mail {
+            // One by message: they go at the end of the turn. Nothing else depends on when they come.
+            Mail::ShareGive { .. } | Mail::ShareCredit { .. } => self.effects.mails.push((core, mail)),
+            // On its way before the session can be seen elsewhere: what the next core says of it comes behind.
+            _ => self.node.mailboxes().send(core, mail),
+        }
+    }
+
+    /// To the store, at once: what another core stores of a session that it gets from here comes behind.
+    fn store(&self, changes: Changes) {
+        // Its thread ends after all cores.
+        let _ = self.keeper.send(changes);
+    }
+
+    fn store_session(&self, client_id: &Arc<str>, record: Option<Vec<u8>>) {
+        self.store(Changes { sessions: vec![(client_id.clone(), record)], ..Changes::default() });
     }
 
     fn disconnect(connection: &mut Connection, reason: Reason, detail: Option<&str>) {

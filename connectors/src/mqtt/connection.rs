@@ -129,8 +129,10 @@ pub struct Connection {
     pub heard_ms: u64,
     /// Bytes of a packet that has not come whole, or that waits.
     pub partial: Vec<u8>,
-    /// It takes no packets until something else is done.
+    /// It takes no packets: its SUBSCRIBE waits for the tap.
     pub is_paused: bool,
+    /// It takes no packets: it is owed too many receipts.
+    pub is_full: bool,
     /// `partial` holds packets that can be taken without reading on.
     pub has_more: bool,
     /// The paused SUBSCRIBE can go on.
@@ -161,6 +163,8 @@ pub struct Connection {
     pub heir: Option<Place>,
     /// Its backlog is being read.
     pub has_reader: bool,
+    /// The partition and offset that the reader of its backlog was sent for.
+    pub asked: Option<(u32, u64)>,
     /// Wakes the reader of its backlog.
     pub reader_waker: Option<Waker>,
     /// Messages of QoS 0 before these offsets came while it was away and are not sent.
@@ -195,6 +199,7 @@ impl Connection {
             heard_ms: now_ms,
             partial: Vec::new(),
             is_paused: false,
+            is_full: false,
             has_more: false,
             is_resumed: false,
             out: Vec::new(),
@@ -210,6 +215,7 @@ impl Connection {
             allowed_topic: String::new(),
             heir: None,
             has_reader: false,
+            asked: None,
             reader_waker: None,
             away_until: None,
             given: VecDeque::new(),
@@ -231,7 +237,7 @@ impl Connection {
 
     /// It takes packets.
     pub fn takes_packets(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Open) && !self.is_paused
+        matches!(self.phase, Phase::New | Phase::Open) && !self.is_paused && !self.is_full
     }
 
     /// `bytes` of what was to be sent are sent. The memory of a burst is given back.

@@ -41,6 +41,8 @@ pub enum Mail {
         place: Option<Place>,
         /// How it is to get messages.
         member: Member,
+        /// Where a share that is not there yet begins; none: where the store left it.
+        since: Option<Box<[u64]>>,
     },
     /// A client is no longer subscribed to a share.
     ShareLeave {

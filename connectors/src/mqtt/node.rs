@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::batch::decode_stored;
+use engine::batch::{Batch, decode_stored};
 use engine::event::Event;
 use engine::lane::Heads;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -92,14 +92,24 @@ pub struct Parts {
 impl Node {
     /// From what was stored, and the end of the log behind it.
     pub fn open(parts: Parts, saved: &Saved, log: &LogReader) -> Result<Self, ReadError> {
-        let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = now.as_millis() as i64;
         let ends: Vec<u64> = (0..log.partitions()).map(|partition| log.bounds(partition).1).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::with_log(parts, saved, &ends, now.as_millis() as i64, |partition, from| log.read(partition, from, READ_BYTES_MAX))
+    }
+
+    /// The same with a log that is known by its ends and by how it is read.
+    pub(super) fn with_log(
+        parts: Parts,
+        saved: &Saved,
+        ends: &[u64],
+        now_ms: i64,
+        read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
+    ) -> Result<Self, ReadError> {
+        let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
         // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's end is of another log.
         let checkpoint: Box<[u64]> = match &saved.checkpoint {
-            Some(stored) if stored.len() == ends.len() => stored.iter().zip(&ends).map(|(at, end)| *at.min(end)).collect(),
-            _ => ends.clone().into(),
+            Some(stored) if stored.len() == ends.len() => stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect(),
+            _ => ends.into(),
         };
         let sessions_per_name_max = access.sessions_per_name_max().unwrap_or(0);
         let node = Self {
@@ -113,13 +123,19 @@ impl Node {
             connections: AtomicUsize::new(0),
             mailboxes,
             // Grows from run to run too.
-            sequence: AtomicU64::new(now.as_micros() as u64),
+            sequence: AtomicU64::new(now_ms as u64 * 1000),
             settings,
             checkpoint,
         };
         for (topic, bytes) in &saved.retained {
             match decode_stored(bytes) {
-                Ok(batch) => node.retained.restore(topic, Arc::new(batch)),
+                Ok(mut batch) => {
+                    // Of a log that is no more: it is before everything that comes.
+                    if ends.get(batch.partition() as usize).is_none_or(|end| batch.base_offset() >= *end) {
+                        batch.set_base_offset(0);
+                    }
+                    node.retained.restore(topic, Arc::new(batch));
+                }
                 Err(error) => tracing::error!(topic, %error, "a stored retained message cannot be read"),
             }
         }
@@ -129,17 +145,22 @@ impl Node {
                 None => tracing::error!("a stored session is not of this version and is left out"),
             }
         }
-        for (partition, end) in (0..).zip(&ends) {
-            node.catch_up(log, partition, *end)?;
+        for (partition, end) in (0..).zip(ends) {
+            node.catch_up(&read, partition, *end)?;
         }
         Ok(node)
     }
 
     /// What came behind the checkpoint: retained messages, and messages of QoS 2 whose senders may send them again.
-    fn catch_up(&self, log: &LogReader, partition: u32, end: u64) -> Result<(), ReadError> {
+    fn catch_up(
+        &self,
+        read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
+        partition: u32,
+        end: u64,
+    ) -> Result<(), ReadError> {
         let mut next = self.checkpoint[partition as usize];
         while next < end {
-            let batches = match log.read(partition, next, READ_BYTES_MAX) {
+            let batches = match read(partition, next) {
                 Ok(batches) => batches,
                 Err(ReadError::FallenOff { first_available: behind, .. } | ReadError::Damaged { next: behind, .. }) => {
                     next = behind.max(next + 1);
@@ -205,7 +226,7 @@ impl Node {
                 let share: Box<str> = share.into();
                 let (client_id, place) = (session.client_id.clone(), None);
                 let core = super::broker::home_of(&share, self.cores());
-                self.mailboxes.send(core, Mail::ShareJoin { share, client_id, place, member });
+                self.mailboxes.send(core, Mail::ShareJoin { share, client_id, place, member, since: None });
             }
         });
     }

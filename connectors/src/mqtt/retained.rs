@@ -87,7 +87,11 @@ impl Retained {
         let known = inner.topics.get(topic);
         // Shown by another core before, or older than what came from another partition.
         let is_old = |kept: &Kept| {
-            (kept.place.0 == place.0 && kept.place.1 >= place.1) || kept.timestamp_ms > timestamp_ms
+            if kept.place.0 == place.0 {
+                return kept.place.1 >= place.1;
+            }
+            // The same whichever core shows which first.
+            (kept.timestamp_ms, kept.place) > (timestamp_ms, place)
         };
         if known.is_some_and(is_old) {
             return;

@@ -47,7 +47,6 @@ pub struct Core {
     /// Twice what a read takes: the piece of a packet that was there before stands in front.
     read_buffer: RefCell<Box<[u8]>>,
     log: LogReader,
-    keeper: Sender<Changes>,
     tls: Option<Arc<TlsSource>>,
     began: Instant,
     /// Held while a password is hashed.
@@ -85,14 +84,13 @@ impl Core {
     /// The core's broker, on the core's thread.
     pub fn new(parts: Parts) -> Rc<Self> {
         let batches = SharedBatches::new(parts.intake, parts.node.settings.ack);
-        let mut broker = Broker::new(parts.core, parts.node, parts.stats, batches, parts.tap);
+        let mut broker = Broker::new(parts.core, parts.node, parts.stats, batches, parts.tap, parts.keeper);
         let began = Instant::now();
         broker.set_now(now(began));
         Rc::new(Self {
             broker: RefCell::new(broker),
             read_buffer: RefCell::new(vec![0; 2 * READ_BYTES_MAX].into()),
             log: parts.log,
-            keeper: parts.keeper,
             tls: parts.tls,
             began,
             hashing: Semaphore::new(1),
@@ -145,7 +143,7 @@ impl Core {
         loop {
             tokio::select! {
                 _ = tick.tick() => self.with(Broker::tick),
-                _ = save.tick() => self.save(),
+                _ = save.tick() => self.with(Broker::save),
                 () = &mut shutdown => break,
             }
         }
@@ -161,27 +159,12 @@ impl Core {
                 break;
             }
         }
-        self.save();
+        self.with(Broker::save);
     }
 
     async fn read_mail(self: Rc<Self>, mut mail: UnboundedReceiver<Mail>) {
         while let Some(one) = mail.recv().await {
             self.with(|broker| broker.handle_mail(one));
-        }
-    }
-
-    fn save(&self) {
-        let changes = self.with(|broker| {
-            broker.save();
-            std::mem::take(&mut broker.effects.changes)
-        });
-        self.store(changes);
-    }
-
-    fn store(&self, changes: Changes) {
-        if !changes.is_empty() {
-            // Its thread ends after all cores.
-            let _ = self.keeper.send(changes);
         }
     }
 }

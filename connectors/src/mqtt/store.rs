@@ -35,20 +35,8 @@ pub struct Changes {
     pub retained: retained::Changed,
     /// A core and how far its tap is.
     pub checkpoint: Option<(u16, Box<[u64]>)>,
-    /// It is not to wait for the next save.
-    pub is_urgent: bool,
     /// Who waits to hear that their subscriptions are stored.
     pub subscribers: Vec<(Place, u16)>,
-}
-
-impl Changes {
-    /// There is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
-            && self.retained.is_empty()
-            && self.checkpoint.is_none()
-            && self.subscribers.is_empty()
-    }
 }
 
 /// What is written at once.
@@ -196,6 +184,9 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<Parked> {
         session.subscriptions.push(Subscription { filter: known.filter, options, id: known.id, since });
     }
     for known in stored.in_flight {
+        if known.packet_id == 0 || known.qos == 0 {
+            return None;
+        }
         let origin = Origin::Log { partition: known.partition, offset: known.offset };
         session.restore(known.packet_id, Qos::of(known.qos)?, known.is_released, origin);
     }
@@ -251,45 +242,77 @@ impl Keeper {
     }
 }
 
-fn run(store: &dyn SessionStore, receiver: &Receiver<Changes>, mailboxes: &Mailboxes) {
-    let mut taps: HashMap<u16, Box<[u64]>> = HashMap::new();
-    let mut stored: Option<Vec<u64>> = None;
-    // What could not be written goes with the next.
-    let mut commit = Commit::default();
-    while let Ok(first) = receiver.recv() {
-        let mut subscribers = Vec::new();
-        // All that has come while the last commit was written goes with the next.
-        for changes in std::iter::once(first).chain(receiver.try_iter()) {
-            commit.sessions.extend(changes.sessions);
-            commit.retained.extend(changes.retained);
-            subscribers.extend(changes.subscribers);
-            if let Some((core, tap)) = changes.checkpoint {
-                taps.insert(core, tap);
-            }
+/// What has come and is not written.
+#[derive(Debug)]
+struct Gathered {
+    cores: usize,
+    commit: Commit,
+    subscribers: Vec<(Place, u16)>,
+    taps: HashMap<u16, Box<[u64]>>,
+    /// Somebody waits, or a core has said how far it is. What cores say of single sessions between waits for that.
+    is_due: bool,
+}
+
+impl Gathered {
+    fn add(&mut self, changes: Changes) {
+        self.is_due |= !changes.subscribers.is_empty() || changes.checkpoint.is_some();
+        self.commit.sessions.extend(changes.sessions);
+        self.commit.retained.extend(changes.retained);
+        self.subscribers.extend(changes.subscribers);
+        self.taps.extend(changes.checkpoint);
+        if self.taps.len() == self.cores {
+            let lowest = self.taps.values().map(|tap| tap.to_vec());
+            self.commit.checkpoint = lowest.reduce(|lowest, tap| lowest.into_iter().zip(tap).map(|(a, b)| a.min(b)).collect());
         }
-        if taps.len() == mailboxes.cores() {
-            let lowest = taps.values().skip(1).fold(taps.values().next().map(|tap| tap.to_vec()), |lowest, tap| {
-                lowest.map(|lowest| lowest.iter().zip(tap).map(|(a, b)| *a.min(b)).collect())
-            });
-            commit.checkpoint = lowest.filter(|lowest| stored.as_ref() != Some(lowest));
-        }
-        if commit.sessions.is_empty() && commit.retained.is_empty() && commit.checkpoint.is_none() {
-            tell(mailboxes, subscribers, true);
-            continue;
-        }
-        let is_kept = match store.commit(&commit) {
-            Ok(()) => {
-                let done = std::mem::take(&mut commit);
-                stored = done.checkpoint.or(stored);
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot store MQTT sessions; what clients were told before is kept");
-                false
-            }
-        };
-        tell(mailboxes, subscribers, is_kept);
     }
+}
+
+fn run(store: &dyn SessionStore, receiver: &Receiver<Changes>, mailboxes: &Mailboxes) {
+    let mut gathered = Gathered {
+        cores: mailboxes.cores(),
+        commit: Commit::default(),
+        subscribers: Vec::new(),
+        taps: HashMap::new(),
+        is_due: false,
+    };
+    let mut stored: Option<Vec<u64>> = None;
+    loop {
+        let first = receiver.recv();
+        let is_over = first.is_err();
+        // All that has come while the last commit was written goes with the next.
+        first.into_iter().chain(receiver.try_iter()).for_each(|changes| gathered.add(changes));
+        if gathered.is_due || is_over {
+            write(store, mailboxes, &mut gathered, &mut stored);
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+fn write(store: &dyn SessionStore, mailboxes: &Mailboxes, gathered: &mut Gathered, stored: &mut Option<Vec<u64>>) {
+    let commit = &mut gathered.commit;
+    if commit.checkpoint == *stored {
+        commit.checkpoint = None;
+    }
+    gathered.is_due = false;
+    let subscribers = std::mem::take(&mut gathered.subscribers);
+    if commit.sessions.is_empty() && commit.retained.is_empty() && commit.checkpoint.is_none() {
+        return tell(mailboxes, subscribers, true);
+    }
+    let is_kept = match store.commit(commit) {
+        Ok(()) => {
+            *stored = commit.checkpoint.take().or(stored.take());
+            *commit = Commit::default();
+            true
+        }
+        Err(error) => {
+            // It goes with the next.
+            tracing::error!(%error, "cannot store MQTT sessions; what clients were told before is kept");
+            false
+        }
+    };
+    tell(mailboxes, subscribers, is_kept);
 }
 
 fn tell(mailboxes: &Mailboxes, subscribers: Vec<(Place, u16)>, is_kept: bool) {

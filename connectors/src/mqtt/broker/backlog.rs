@@ -52,6 +52,10 @@ impl Broker {
             Reading::Session(place) => {
                 let Some(mut connection) = self.take(place) else { return BacklogStep::End };
                 let step = self.session_step(&mut connection, waker);
+                connection.asked = match &step {
+                    BacklogStep::Read { partition, from } => Some((*partition, *from)),
+                    BacklogStep::Wait | BacklogStep::End => None,
+                };
                 if step == BacklogStep::End {
                     connection.has_reader = false;
                     connection.reader_waker = None;
@@ -145,9 +149,9 @@ impl Broker {
     }
 
     fn session_give(&mut self, connection: &mut Connection, partition: u32, batches: &[Arc<Batch>]) {
+        let Some((_, offset)) = connection.asked.take().filter(|asked| wants(connection, *asked)) else { return };
         let Some(session) = &connection.session else { return };
-        if let Some(known) = session.in_flight.get(session.sent) {
-            let Origin::Log { offset, .. } = known.origin else { return };
+        if session.sent < session.in_flight.len() {
             let holds = |batch: &&Arc<Batch>| (batch.base_offset()..=batch.last_offset()).contains(&offset);
             let batch = batches.iter().find(holds);
             let event = batch.map(|batch| Event::new(batch, (offset - batch.base_offset()) as usize));
@@ -224,7 +228,8 @@ impl Broker {
             Reading::Share(number) => return self.share_skip(number, partition, next),
         };
         let Some(mut connection) = self.take(place) else { return };
-        if let Some(session) = &mut connection.session {
+        let asked = connection.asked.take().filter(|asked| wants(&connection, *asked));
+        if let Some(session) = connection.session.as_mut().filter(|_| asked.is_some()) {
             let resends = session.sent < session.in_flight.len();
             if let (Position::At(position), false) = (&mut session.position, resends) {
                 let at = &mut position[partition as usize];
@@ -252,6 +257,19 @@ impl Broker {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+/// What was asked for is still what is wanted next: the client may have sent receipts while it was read.
+fn wants(connection: &Connection, (partition, from): (u32, u64)) -> bool {
+    let Some(session) = &connection.session else { return false };
+    match (session.in_flight.get(session.sent), &session.position) {
+        (Some(known), _) => {
+            let is_it = |origin: &Origin| matches!(origin, Origin::Log { partition: of, offset } if (*of, *offset) == (partition, from));
+            is_it(&known.origin) && !known.is_released
+        }
+        (None, Position::At(position)) => position[partition as usize] == from,
+        (None, Position::Live) => false,
     }
 }
 

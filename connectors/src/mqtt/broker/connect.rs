@@ -13,7 +13,7 @@ use crate::mqtt::connection::{Allowed, Connection, Phase, Wish};
 use crate::mqtt::mail::Mail;
 use crate::mqtt::registry::{Claim, ClaimError, Parked, Place};
 use crate::mqtt::session::{NEVER_EXPIRES_S, Position, Session};
-use crate::mqtt::store;
+use crate::mqtt::store::{self, Changes};
 use crate::mqtt::will::Will;
 
 /// Longest client identifier: it may become the key of events.
@@ -207,11 +207,12 @@ impl Broker {
         if self.node.is_durable && !is_present && (is_kept || was_stored) {
             connection.held.push((0, std::mem::take(&mut connection.out)));
             connection.is_paused = true;
-            if is_kept {
-                let record = store::encode(&session, connection.will.as_deref(), None);
-                self.effects.changes.sessions.push((session.client_id.clone(), Some(record)));
-            }
-            self.effects.changes.subscribers.push((connection.place, 0));
+            let record = is_kept.then(|| store::encode(&session, connection.will.as_deref(), None));
+            self.store(Changes {
+                sessions: vec![(session.client_id.clone(), record)],
+                subscribers: vec![(connection.place, 0)],
+                ..Changes::default()
+            });
         }
         connection.auth_method = wish.auth_method;
         if connection.keep_alive_s > 0 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Broker, Handled};
-use crate::mqtt::codec::{Disconnect, Reason, Version};
+use crate::mqtt::codec::{Disconnect, Reason, ReceiptKind, Version};
 use crate::mqtt::connection::{Connection, Phase};
 use crate::mqtt::mail::Mail;
 pub(super) use crate::mqtt::mapping::lifecycle::DisconnectionReason as LifeCycle;
@@ -50,6 +50,16 @@ pub(super) struct Abandoned {
     pub heir: Option<Place>,
 }
 
+/// A session whose client went before the log had its messages of QoS 2. Nobody gets it before it is known which of them are
+/// taken: a message that comes again must be neither lost nor kept twice.
+#[derive(Debug)]
+pub(super) struct Unsettled {
+    parked: Box<Parked>,
+    heir: Option<Place>,
+    /// Packet identifiers and the numbers of their batches.
+    messages: Vec<(u16, u32)>,
+}
+
 impl Broker {
     /// The socket says that the client is gone.
     pub fn lost(&mut self, place: Place) {
@@ -67,6 +77,8 @@ impl Broker {
                 return Handled::Done;
             }
             session.expiry_s = expiry_s.min(self.node.settings.session_expiry_s_max);
+            // What is stored says otherwise.
+            session.is_dirty = true;
         }
         let keeps_will = connection.version == Version::V5 && disconnect.reason != Reason::Success;
         let ending = Ending { publishes_will: keeps_will, ..Ending::silent(LifeCycle::ClientInitiatedDisconnect) };
@@ -89,7 +101,6 @@ impl Broker {
         if let Some(reader) = connection.reader_waker.take() {
             reader.wake();
         }
-        connection.owed.clear();
         let Some(session) = connection.session.take() else {
             if was == Phase::AwaitsSession {
                 let abandoned = Abandoned { client_id: connection.client_id.clone(), heir: connection.heir.take() };
@@ -101,6 +112,14 @@ impl Broker {
         self.publish_disconnected(connection, ending.life_cycle);
         self.leave(connection, &session);
         let mut session = session;
+        let mut messages = Vec::new();
+        for owed in std::mem::take(&mut connection.owed).into_iter().filter(|owed| owed.kind == ReceiptKind::Rec) {
+            match owed.batch {
+                Some(batch) => messages.push((owed.packet_id, batch)),
+                None if owed.reason.is_error() => drop(session.release(owed.packet_id)),
+                None => {}
+            }
+        }
         if session.position == Position::Live {
             session.position = Position::At(self.tap.clone());
         }
@@ -112,22 +131,51 @@ impl Broker {
         let heir = connection.heir.take();
         if session.is_persistent() {
             let parked = Box::new(Parked::new(session, will, self.now.unix_ms));
-            match heir {
-                Some(heir) => self.mail(heir.core, Mail::Session { to: heir, parked: Some(parked) }),
-                None => self.park_for(connection.place, parked),
+            if messages.is_empty() {
+                self.pass_on(connection.place, heir, parked);
+            } else {
+                self.unsettled.insert(connection.place, Unsettled { parked, heir, messages });
             }
         } else {
             self.forget_shares(&session);
+            if session.is_dirty {
+                // It was to stay at first, so it may be stored.
+                self.store_session(&session.client_id, None);
+            }
             match heir {
                 Some(heir) => self.mail(heir.core, Mail::Session { to: heir, parked: None }),
                 // Claimed meanwhile: who did asks this core, which has nothing any more.
                 None => drop(self.node.registry.remove(&session.client_id, connection.place)),
             }
             if connection.is_stored {
-                self.effects.changes.sessions.push((session.client_id.clone(), None));
-                // A will is not to be published after a crash for a client that went as it should.
-                self.effects.changes.is_urgent = true;
+                // At once: a will is not to be published after a crash for a client that went as it should.
+                self.store_session(&session.client_id, None);
             }
+        }
+    }
+
+    /// A batch is done: what it says of sessions that have lost their connection.
+    pub(super) fn settle(&mut self, batch: u32, is_kept: bool) {
+        for unsettled in self.unsettled.values_mut() {
+            let Unsettled { parked, messages, .. } = unsettled;
+            messages.retain(|(packet_id, of)| {
+                if *of == batch && !is_kept {
+                    parked.session.release(*packet_id);
+                }
+                *of != batch
+            });
+        }
+        let settled: Vec<_> = self.unsettled.extract_if(|_, unsettled| unsettled.messages.is_empty()).collect();
+        for (place, Unsettled { parked, heir, .. }) in settled {
+            self.pass_on(place, heir, parked);
+        }
+    }
+
+    /// The session that a connection leaves goes to who waits for it, or is nobody's for now.
+    fn pass_on(&mut self, place: Place, heir: Option<Place>, parked: Box<Parked>) {
+        match heir {
+            Some(heir) => self.mail(heir.core, Mail::Session { to: heir, parked: Some(parked) }),
+            None => self.park_for(place, parked),
         }
     }
 
@@ -135,9 +183,7 @@ impl Broker {
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
         let will = parked.will.as_ref().map(|(will, _)| &**will);
         let record = store::encode(&parked.session, will, parked.expires_at_ms);
-        self.effects.changes.sessions.push((parked.session.client_id.clone(), Some(record)));
-        // Soon: another core may have the session next, and what it stores must come later than this.
-        self.effects.changes.is_urgent = true;
+        self.store_session(&parked.session.client_id, Some(record));
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);
         }
@@ -147,6 +193,10 @@ impl Broker {
     pub(super) fn hand_over(&mut self, from: Place, by: Place) {
         if let Some(parked) = self.limbo.remove(&from) {
             return self.mail(by.core, Mail::Session { to: by, parked: Some(parked) });
+        }
+        if let Some(unsettled) = self.unsettled.get_mut(&from) {
+            unsettled.heir = Some(by);
+            return;
         }
         if let Some(abandoned) = self.abandoned.get_mut(&from) {
             abandoned.heir = Some(by);
@@ -174,7 +224,7 @@ impl Broker {
         if let Some((will, _)) = parked.will {
             self.publish_will(&will);
         }
-        self.effects.changes.sessions.push((parked.session.client_id.clone(), None));
+        self.store_session(&parked.session.client_id, None);
     }
 
     /// What has come due for clients that are away. One core does it for all.
@@ -221,8 +271,8 @@ impl Broker {
         }
     }
 
-    /// Connections that are not forgotten yet.
+    /// Connections that are not forgotten yet, and sessions that are not parked yet.
     pub fn open_connections(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() + self.unsettled.len()
     }
 }

@@ -21,7 +21,7 @@ impl Broker {
     pub(super) fn handle_publish(&mut self, connection: &mut Connection, publish: &Publish<'_>, known: &str) -> Handled {
         if connection.owed.len() >= OWED_MAX && !connection.is_v5() {
             // It is read on when receipts go out.
-            connection.is_paused = true;
+            connection.is_full = true;
             return Handled::Later;
         }
         let settings = &self.node.settings;
@@ -191,8 +191,8 @@ impl Broker {
                 &Receipt::new(owed.packet_id, owed.reason),
             );
         }
-        if connection.owed.len() < OWED_MAX / 2 && connection.is_paused && !connection.is_v5() {
-            connection.is_paused = false;
+        if connection.owed.len() < OWED_MAX / 2 {
+            connection.is_full = false;
         }
         if connection.owed.is_empty() && connection.owed.capacity() > 64 {
             connection.owed = std::collections::VecDeque::new();
@@ -210,6 +210,9 @@ impl Broker {
                 connection.done(*number, result.is_err().then_some(Reason::ImplementationSpecific));
                 self.send_owed(&mut connection);
                 self.put(connection);
+            }
+            if !self.unsettled.is_empty() {
+                self.settle(*number, result.is_ok());
             }
             if let Err(refused) = result {
                 self.counts.refused_messages += waiting.len() as u64;

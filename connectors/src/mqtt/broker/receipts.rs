@@ -60,12 +60,17 @@ impl Broker {
         self.send_waiting(connection);
     }
 
-    /// The out buffer of a connection has become short again.
-    pub fn drained(&mut self, place: super::Place) {
-        if let Some(mut connection) = self.take(place) {
+    /// The out buffer of a connection is empty again. Whether something waited for that.
+    pub fn drained(&mut self, place: super::Place) -> bool {
+        let Some(mut connection) = self.take(place) else { return false };
+        let waits = connection.reader_waker.is_some()
+            || !connection.given.is_empty()
+            || connection.session.as_ref().is_some_and(|session| !session.waiting.is_empty());
+        if waits {
             self.has_room(&mut connection);
-            self.put(connection);
         }
+        self.put(connection);
+        waits
     }
 
     /// Has the backlog of a connection's session read, if nobody does.

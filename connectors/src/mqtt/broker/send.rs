@@ -159,6 +159,9 @@ impl Sender<'_> {
             session.in_flight.remove(at);
             session.sent -= 1;
             session.is_dirty = true;
+            if !topic.is_empty() {
+                forget_alias(connection, topic);
+            }
         }
     }
 

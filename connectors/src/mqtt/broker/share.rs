@@ -43,6 +43,8 @@ pub(super) struct Group {
     /// Partition and offset of what came back.
     returned: VecDeque<(u32, u64)>,
     has_reader: bool,
+    /// Its reader was sent for the first of what came back.
+    reads_returned: bool,
     pub waker: Option<Waker>,
 }
 
@@ -89,7 +91,14 @@ impl Broker {
     }
 
     /// A client is a member now, or is one that has gone away for a time.
-    pub(super) fn share_join(&mut self, share: Box<str>, client_id: Arc<str>, place: Option<Place>, member: Member) {
+    pub(super) fn share_join(
+        &mut self,
+        share: Box<str>,
+        client_id: Arc<str>,
+        place: Option<Place>,
+        member: Member,
+        since: Option<Box<[u64]>>,
+    ) {
         let number = match self.group_numbers.get(&share) {
             Some(number) => *number,
             None => {
@@ -98,13 +107,14 @@ impl Broker {
                 self.subscriptions.insert(&filter, Target::Group(number));
                 self.known_topics.clear();
                 self.group_numbers.insert(share.clone(), number);
-                // A member that is away when the share is made was stored: the share goes on where the store left it.
-                let position = match place {
-                    Some(_) => Position::Live,
+                // What this core's tap has shown since the client subscribed is in the log.
+                let position = match since {
+                    Some(since) if (0..).zip(&since).all(|(at, since): (usize, _)| *since >= self.tap[at]) => Position::Live,
+                    Some(since) => Position::At(since.iter().zip(&self.tap).map(|(since, tap)| *since.min(tap)).collect()),
                     None => Position::At(self.node.checkpoint.clone()),
                 };
                 let (sharers, returned) = (Vec::new(), VecDeque::new());
-                let group = Group { share, filter, sharers, next: 0, position, returned, has_reader: false, waker: None };
+                let group = Group { share, filter, sharers, next: 0, position, returned, has_reader: false, reads_returned: false, waker: None };
                 self.groups.push(Some(Box::new(group)));
                 number
             }
@@ -113,8 +123,6 @@ impl Broker {
         let Some(group) = self.group(number) else { return };
         let sharer = Sharer { client_id, place, member, credit: SHARE_CREDIT };
         match group.sharers.iter_mut().find(|known| known.client_id == sharer.client_id) {
-            // Its other connection has taken over: what the old one says of leaving came late.
-            Some(known) if place.is_none() && known.place.is_none() => known.member = member,
             Some(known) => *known = sharer,
             None => group.sharers.push(sharer),
         }
@@ -241,6 +249,7 @@ impl Broker {
             group.waker = Some(waker.clone());
             return BacklogStep::Wait;
         }
+        group.reads_returned = !group.returned.is_empty();
         if let Some((partition, from)) = group.returned.front() {
             return BacklogStep::Read { partition: *partition, from: *from };
         }
@@ -257,13 +266,17 @@ impl Broker {
 
     pub(super) fn share_give_backlog(&mut self, number: u32, partition: u32, batches: &[Arc<Batch>]) {
         let Some(group) = self.group(number) else { return };
-        if let Some((_, offset)) = group.returned.front().copied().filter(|(of, _)| *of == partition) {
-            group.returned.pop_front();
+        if let Some((_, offset)) = group.returned.front().copied().filter(|_| group.reads_returned) {
             let holds = |batch: &&Arc<Batch>| (batch.base_offset()..=batch.last_offset()).contains(&offset);
-            let chosen = group.choose();
-            if let (Some(batch), Some((to, member))) = (batches.iter().find(holds), chosen) {
-                self.give(number, to, member, batch, (offset - batch.base_offset()) as usize);
-            }
+            let Some(batch) = batches.iter().find(holds) else {
+                // The log no longer has it.
+                group.returned.pop_front();
+                return;
+            };
+            // While it was read, the tap may have used up what members take.
+            let Some((to, member)) = group.choose() else { return };
+            group.returned.pop_front();
+            self.give(number, to, member, batch, (offset - batch.base_offset()) as usize);
             return;
         }
         let upto = self.tap[partition as usize];
@@ -294,7 +307,7 @@ impl Broker {
 
     pub(super) fn share_skip(&mut self, number: u32, partition: u32, next: u64) {
         let Some(group) = self.group(number) else { return };
-        if group.returned.front().is_some_and(|(of, _)| *of == partition) {
+        if group.reads_returned {
             group.returned.pop_front();
             return;
         }

@@ -18,7 +18,7 @@ use crate::mqtt::limits::{TOPIC_LEVELS_MAX, WAITING_MAX};
 use crate::mqtt::mail::{Mail, Member};
 use crate::mqtt::mapping::Publisher;
 use crate::mqtt::session::{Position, Session, Subscription, Waiting, split_share};
-use crate::mqtt::store;
+use crate::mqtt::store::{self, Changes};
 
 impl Broker {
     pub(super) fn handle_subscribe(&mut self, connection: &mut Connection, subscribe: &Subscribe<'_>) -> Handled {
@@ -68,8 +68,11 @@ impl Broker {
             Some(session) if self.node.is_durable => {
                 connection.held.push((subscribe.packet_id, answer));
                 let record = store::encode(session, connection.will.as_deref(), None);
-                self.effects.changes.sessions.push((session.client_id.clone(), Some(record)));
-                self.effects.changes.subscribers.push((connection.place, subscribe.packet_id));
+                self.store(Changes {
+                    sessions: vec![(session.client_id.clone(), Some(record))],
+                    subscribers: vec![(connection.place, subscribe.packet_id)],
+                    ..Changes::default()
+                });
             }
             _ => {
                 connection.out.extend_from_slice(&answer);
@@ -169,6 +172,11 @@ impl Broker {
         let is_shared = split_share(filter).is_some();
         if !is_shared && (options.retain_handling == 0 || options.retain_handling == 1 && known.is_none()) {
             for message in self.node.retained.matching(filter) {
+                // Shown by another core first: this one's tap brings it as news.
+                let tap = self.tap.get(message.partition() as usize);
+                if tap.is_some_and(|tap| message.base_offset() >= *tap) {
+                    continue;
+                }
                 if session.waiting.len() < WAITING_MAX {
                     session.waiting.push_back(Waiting { message, qos: options.qos, id });
                 }
@@ -250,7 +258,8 @@ impl Broker {
         let (qos, retain_as_published, id) = (options.qos, options.retain_as_published, subscription.id);
         if let Some(share) = subscription.filter.strip_prefix("$share/") {
             let member = Member { qos, retain_as_published, id };
-            let join = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place: Some(place), member };
+            let (place, since) = (Some(place), Some(self.tap.clone()));
+            let join = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place, member, since };
             return self.mail(home_of(share, self.node.cores()), join);
         }
         let target = ClientTarget { index: place.index, id, qos, no_local: options.no_local, retain_as_published };
@@ -264,7 +273,8 @@ impl Broker {
             let options = &subscription.options;
             let (qos, retain_as_published, id) = (options.qos, options.retain_as_published, subscription.id);
             let member = Member { qos, retain_as_published, id };
-            let away = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place: None, member };
+            let (place, since) = (None, Some(self.tap.clone()));
+            let away = Mail::ShareJoin { share: share.into(), client_id: client_id.clone(), place, member, since };
             return self.mail(home_of(share, self.node.cores()), away);
         }
         let is_it = |target: &Target| matches!(target, Target::Client(client) if client.index == index);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::{Broker, Ending, LifeCycle, Place};
 use crate::mqtt::codec::Reason;
 use crate::mqtt::connection::{Connection, Phase};
-use crate::mqtt::store;
+use crate::mqtt::store::{self, Changes};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,8 @@ impl Broker {
                 if connection.phase != Phase::Open {
                     return;
                 }
-                if self.is_blocked || connection.is_paused {
+                // Who is not read cannot be heard.
+                if self.is_blocked || !connection.takes_packets() {
                     connection.heard_ms = self.now.tick_ms;
                 }
                 // One and a half times the keep-alive (3.1.2-22).
@@ -96,8 +97,9 @@ impl Broker {
         }
     }
 
-    /// Puts into the effects what has changed since the last time: to be called about twice a second.
+    /// Has what has changed since the last time stored: to be called about twice a second.
     pub fn save(&mut self) {
+        let mut changes = Changes::default();
         for index in std::mem::take(&mut self.unsaved) {
             let Some(connection) = self.slots[index as usize].connection.as_deref_mut() else { continue };
             connection.is_listed = false;
@@ -108,14 +110,15 @@ impl Broker {
                 let will = connection.will.as_deref();
                 let is_kept = session.is_persistent() || will.is_some();
                 let record = is_kept.then(|| store::encode(session, will, None));
-                self.effects.changes.sessions.push((session.client_id.clone(), record));
+                changes.sessions.push((session.client_id.clone(), record));
             }
         }
         if self.core == 0 {
             let settled_ms = self.now.unix_ms - RETAINED_SETTLED_MS;
-            self.effects.changes.retained.extend(self.node.retained.take_changed(settled_ms));
+            changes.retained = self.node.retained.take_changed(settled_ms);
         }
-        self.effects.changes.checkpoint = Some((self.core, self.tap.clone()));
+        changes.checkpoint = Some((self.core, self.tap.clone()));
+        self.store(changes);
     }
 
     /// Adds the turn's numbers to those that others can see.

@@ -60,8 +60,12 @@ impl ConnectionTask {
                 Poll::Pending => break,
             }
         }
+        let is_drained = connection.unsent() == 0;
         if let Poll::Ready(Err(error)) = self.transport.poll_flush(cx) {
             return Err(error);
+        }
+        if is_drained && broker.drained(self.place) {
+            self.core.want_turn();
         }
         Ok(())
     }
@@ -178,12 +182,8 @@ impl Future for ConnectionTask {
             Some(known) => known.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        let had_much = connection.unsent() > 0;
         if task.write(&mut broker, cx).is_err() {
             broker.lost(task.place);
-        }
-        if had_much && broker.connection(task.place).is_some_and(|connection| connection.unsent() == 0) {
-            broker.drained(task.place);
         }
         if broker.connection(task.place).is_some_and(|connection| connection.has_more && connection.takes_packets()) {
             task.handle_partial(&mut broker);

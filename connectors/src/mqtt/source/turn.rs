@@ -63,11 +63,6 @@ pub async fn run(core: Rc<Core>) {
         for reading in std::mem::take(&mut broker.effects.readers) {
             tokio::task::spawn_local(backlog::read(core.clone(), reading));
         }
-        // Who waits for the store waits for nothing else: the rest is stored twice a second.
-        if broker.effects.changes.is_urgent || !broker.effects.changes.subscribers.is_empty() {
-            let changes = std::mem::take(&mut broker.effects.changes);
-            core.store(changes);
-        }
         broker.set_blocked(!has_room);
         broker.wake_touched();
         broker.show_counts();
