@@ -12,6 +12,7 @@ mod layers;
 mod lifecycle;
 mod loadgen;
 mod loadgen_mqtt;
+mod mqtt_cli;
 mod python;
 mod replay;
 mod republish;
