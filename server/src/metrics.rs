@@ -35,6 +35,8 @@ pub struct NodeSnapshot {
     pub log: LogSnapshot,
     /// One per endpoint.
     pub endpoints: Vec<EndpointSnapshot>,
+    /// The MQTT listener, if there is one.
+    pub mqtt: Option<MqttSnapshot>,
     /// Version of the route table.
     pub table_version: u64,
     /// Enabled routes.
@@ -43,6 +45,21 @@ pub struct NodeSnapshot {
     pub routes_scanned: u64,
     /// Bytes that the route table takes, names not counted.
     pub route_table_bytes: u64,
+}
+
+/// What the MQTT listener counts.
+#[derive(Clone, Debug, Default)]
+pub struct MqttSnapshot {
+    /// Name, meaning and value of each counter, all cores together.
+    pub counters: Vec<(&'static str, &'static str, u64)>,
+    /// Sessions, with and without a connection.
+    pub sessions: u64,
+    /// Retained messages.
+    pub retained_messages: u64,
+    /// Their bytes.
+    pub retained_bytes: u64,
+    /// Messages that were to be retained and were not, for want of room.
+    pub retained_refused: u64,
 }
 
 /// Events that were refused.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use crate::intake::SharedBatches;
 
 use super::access::Attempt;
-use super::codec::{DecodeError, Disconnect, Packet, Reason, Side, Version, decode, frame, write_disconnect, write_pingresp};
+use super::codec::{DecodeError, Disconnect, Packet, Reason, Side, Version, decode, decode_publish_known, frame, write_disconnect, write_pingresp};
 use super::connection::{Connection, Phase};
 use super::mail::Mail;
 use super::mapping::Room;
@@ -107,6 +107,9 @@ pub struct Broker {
     limbo: HashMap<Place, Box<Parked>>,
     /// Connections that went while they awaited their session.
     abandoned: HashMap<Place, Abandoned>,
+    /// The topic that a client was just allowed to publish to, if it is not the one it was allowed to before.
+    new_topic: String,
+    is_new_topic: bool,
     stopping: bool,
     counts: Counts,
     /// See [`Effects`].
@@ -141,6 +144,8 @@ impl Broker {
             unsaved: Vec::new(),
             limbo: HashMap::new(),
             abandoned: HashMap::new(),
+            new_topic: String::new(),
+            is_new_topic: false,
             stopping: false,
             counts: Counts::default(),
             effects: Effects::default(),
@@ -202,9 +207,23 @@ impl Broker {
             match frame(&bytes[used..], self.node.settings.packet_bytes_max) {
                 Ok(Some(frame)) => {
                     let version = connection.version;
-                    let handled = match decode(version, Side::Client, &frame) {
-                        Ok(packet) => self.handle(&mut connection, packet),
-                        Err(error) => self.refuse(&mut connection, &error),
+                    // Publishers keep to a topic: one that was looked at is not looked at again.
+                    let handled = if frame.first >> 4 == 3 && connection.phase == Phase::Open {
+                        let mut known = std::mem::take(&mut connection.allowed_topic);
+                        let handled = match decode_publish_known(version, Side::Client, &frame, &known) {
+                            Ok(publish) => self.handle_publish(&mut connection, &publish, &known),
+                            Err(error) => self.refuse(&mut connection, &error),
+                        };
+                        if std::mem::take(&mut self.is_new_topic) {
+                            std::mem::swap(&mut known, &mut self.new_topic);
+                        }
+                        connection.allowed_topic = known;
+                        handled
+                    } else {
+                        match decode(version, Side::Client, &frame) {
+                            Ok(packet) => self.handle(&mut connection, packet),
+                            Err(error) => self.refuse(&mut connection, &error),
+                        }
                     };
                     if handled == Handled::Later {
                         break;
@@ -233,7 +252,6 @@ impl Broker {
 
     fn handle(&mut self, connection: &mut Connection, packet: Packet<'_>) -> Handled {
         match (connection.phase, packet) {
-            (Phase::Open, Packet::Publish(publish)) => self.handle_publish(connection, &publish),
             (Phase::New, Packet::Connect(connect)) => self.handle_connect(connection, &connect),
             (Phase::New, _) => {
                 // The first packet must be CONNECT (3.1.0-1); there is nobody to answer to.

@@ -18,6 +18,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::batch::Batch;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::broker::{Broker, Now};
@@ -49,6 +50,9 @@ pub struct Core {
     keeper: Sender<Changes>,
     tls: Option<Arc<TlsSource>>,
     began: Instant,
+    /// Held while a password is hashed.
+    hashing: Semaphore,
+    waiting_attempts: Cell<usize>,
     /// Wakes the turn.
     turn_waker: RefCell<Option<Waker>>,
     turn_is_due: Cell<bool>,
@@ -91,6 +95,8 @@ impl Core {
             keeper: parts.keeper,
             tls: parts.tls,
             began,
+            hashing: Semaphore::new(1),
+            waiting_attempts: Cell::new(0),
             turn_waker: RefCell::new(None),
             turn_is_due: Cell::new(false),
             is_blocked: Cell::new(false),

@@ -113,6 +113,16 @@ impl Collector for Snapshot {
         });
         counters(to, "rejected_events", "Events refused", rejected)?;
 
+        if let Some(mqtt) = &node.mqtt {
+            for (name, help, value) in &mqtt.counters {
+                counters(to, &format!("mqtt_{name}"), help, [(Vec::new(), *value)])?;
+            }
+            gauges(to, "mqtt_sessions", "MQTT sessions, with and without a connection", [(Vec::new(), mqtt.sessions)])?;
+            gauges(to, "mqtt_retained_messages", "Retained messages", [(Vec::new(), mqtt.retained_messages)])?;
+            gauges(to, "mqtt_retained_bytes", "Bytes of retained messages", [(Vec::new(), mqtt.retained_bytes)])?;
+            let refused = [(Vec::new(), mqtt.retained_refused)];
+            counters(to, "mqtt_retained_refused", "Messages not retained for want of room", refused)?;
+        }
         let names: Vec<String> = node.shards.iter().map(|shard| shard.shard.to_string()).collect();
         let shards = || names.iter().map(|name| vec![("shard", name.as_str())]).zip(&node.shards);
         for (name, help, value) in SHARD_COUNTERS {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use connectors::hub::{LogReader, ReadError};
@@ -27,6 +27,7 @@ use super::feeder::{FeedMode, Feeder};
 use super::start::{StartError, listen};
 use super::switchboard::Switchboard;
 use super::tap::Tap;
+use crate::metrics::MqttSnapshot;
 use crate::state::State;
 
 /// Why there can be no MQTT.
@@ -61,6 +62,32 @@ pub struct MqttListener {
 }
 
 impl MqttListener {
+    /// Open connections.
+    pub fn connections(&self) -> u64 {
+        self.node.connections.load(Ordering::Relaxed) as u64
+    }
+
+    /// What is counted.
+    pub fn snapshot(&self) -> MqttSnapshot {
+        let mut counters: Vec<(&'static str, &'static str, u64)> = Vec::new();
+        for stats in &self.stats {
+            for (at, (name, help, value)) in stats.all().enumerate() {
+                match counters.get_mut(at) {
+                    Some(sum) => sum.2 += value,
+                    None => counters.push((name, help, value)),
+                }
+            }
+        }
+        let retained = self.node.retained.stats();
+        MqttSnapshot {
+            counters,
+            sessions: self.node.registry.len() as u64,
+            retained_messages: retained.messages,
+            retained_bytes: retained.bytes,
+            retained_refused: retained.refused,
+        }
+    }
+
     /// Reads the files of access and TLS again; what cannot be read stays as it was.
     pub fn reload(&self) {
         match self.node.access.reload() {
@@ -160,7 +187,7 @@ pub fn start(config: &MqttConfig, around: Around<'_>) -> Result<Started, StartEr
     };
     let node = Arc::new(Node::open(parts, &saved, &around.reader).map_err(MqttError::from)?);
     if around.retains {
-        node.has_retained.store(true, std::sync::atomic::Ordering::Relaxed);
+        node.has_retained.store(true, Ordering::Relaxed);
     }
     let (keeper_sender, keeper) = Keeper::start(around.state, mailboxes).map_err(StartError::Thread)?;
     let tap: Box<[u64]> = around.heads.all().into();

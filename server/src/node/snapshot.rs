@@ -7,6 +7,7 @@ use connectors::http::RejectReason;
 use engine::log::Lag;
 
 use super::Shared;
+use super::mqtt::MqttListener;
 use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, Rejected, ShardSnapshot};
 
 /// Reads the counters. They are read one after the other while the node works: sums can be off by what happens meanwhile.
@@ -35,11 +36,14 @@ pub fn take(shared: &Shared) -> NodeSnapshot {
         rejected.push(Rejected { listener: "http".to_owned(), reason: reason.name().to_owned(), events });
     }
     let connections = shared.http_stats.iter().map(|stats| stats.connections.load(Ordering::Relaxed)).sum();
+    let mqtt = shared.mqtt.as_ref().map(MqttListener::snapshot);
+    let mqtt_connections = shared.mqtt.as_ref().map(|mqtt| ("mqtt".to_owned(), mqtt.connections()));
     NodeSnapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: shared.started.elapsed().as_secs_f64(),
         is_ready: shared.ready.load(Ordering::Relaxed),
-        connections: vec![("http".to_owned(), connections)],
+        connections: [Some(("http".to_owned(), connections)), mqtt_connections].into_iter().flatten().collect(),
+        mqtt,
         rejected,
         shards: shared.shard_stats.iter().enumerate().map(|(n, stats)| ShardSnapshot::of(n as u32, stats)).collect(),
         log: LogSnapshot::of(&shared.log_stats),

@@ -17,7 +17,8 @@ use crate::mqtt::will::Will;
 const OWED_MAX: usize = 4096;
 
 impl Broker {
-    pub(super) fn handle_publish(&mut self, connection: &mut Connection, publish: &Publish<'_>) -> Handled {
+    /// `known` is the topic that the client was last allowed to publish to.
+    pub(super) fn handle_publish(&mut self, connection: &mut Connection, publish: &Publish<'_>, known: &str) -> Handled {
         if connection.owed.len() >= OWED_MAX && !connection.is_v5() {
             // It is read on when receipts go out.
             connection.is_paused = true;
@@ -57,15 +58,22 @@ impl Broker {
         match resolved {
             Some(at) if publish.topic.is_empty() => {
                 let topic = std::mem::take(&mut connection.aliases_in[at]);
-                self.publish(connection, publish, &topic, is_repeated);
+                self.publish(connection, publish, &topic, known, is_repeated);
                 connection.aliases_in[at] = topic;
             }
-            _ => self.publish(connection, publish, publish.topic, is_repeated),
+            _ => self.publish(connection, publish, publish.topic, known, is_repeated),
         }
         Handled::Done
     }
 
-    fn publish(&mut self, connection: &mut Connection, publish: &Publish<'_>, topic: &str, is_repeated: bool) {
+    fn publish(
+        &mut self,
+        connection: &mut Connection,
+        publish: &Publish<'_>,
+        topic: &str,
+        known: &str,
+        is_repeated: bool,
+    ) {
         if is_repeated {
             self.counts.repeated_messages += 1;
             // Its PUBREC goes when the first one's does, or went already.
@@ -75,17 +83,19 @@ impl Broker {
             }
             return;
         }
-        if topic.bytes().filter(|byte| *byte == b'/').count() >= TOPIC_LEVELS_MAX {
-            return self.refuse_message(connection, publish, Reason::TopicNameInvalid, "the topic has too many levels");
-        }
         let Some(identity) = &connection.identity else { return };
-        if connection.allowed_topic != topic {
+        if known != topic {
+            if topic.bytes().filter(|byte| *byte == b'/').count() >= TOPIC_LEVELS_MAX {
+                let detail = "the topic has too many levels";
+                return self.refuse_message(connection, publish, Reason::TopicNameInvalid, detail);
+            }
             if !identity.grants.may_publish(topic) {
                 self.counts.denied += 1;
                 return self.refuse_message(connection, publish, Reason::NotAuthorized, "the topic is not allowed");
             }
-            connection.allowed_topic.clear();
-            connection.allowed_topic.push_str(topic);
+            self.new_topic.clear();
+            self.new_topic.push_str(topic);
+            self.is_new_topic = true;
         }
         let publisher = Publisher { client_id: &connection.client_id, identity, version: connection.version };
         let mapped = match self.node.mapper.event(&publisher, publish, topic, &mut self.room) {

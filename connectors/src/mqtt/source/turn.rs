@@ -4,6 +4,10 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::{Core, backlog};
+use crate::mqtt::access::Refusal;
+
+/// Clients of a core whose password waits to be hashed, at some 20 ms each; others are told to come again.
+const ATTEMPTS_MAX: usize = 256;
 
 /// Runs for ever.
 pub async fn run(core: Rc<Core>) {
@@ -34,8 +38,16 @@ pub async fn run(core: Rc<Core>) {
         }
         let has_room = broker.batches().flush(cx.waker());
         for (place, attempt) in std::mem::take(&mut broker.effects.attempts) {
+            if core.waiting_attempts.get() >= ATTEMPTS_MAX {
+                broker.authenticated(place, Err(Refusal::Unavailable("too many passwords wait to be looked at")));
+                continue;
+            }
+            core.waiting_attempts.set(core.waiting_attempts.get() + 1);
             let core = core.clone();
             tokio::task::spawn_local(async move {
+                // It is never closed; one hash at a time takes a thread and up to 256 MiB.
+                let _permit = core.hashing.acquire().await;
+                core.waiting_attempts.set(core.waiting_attempts.get() - 1);
                 let node = core.broker.borrow().node().clone();
                 let now_s = u64::try_from(super::now(core.began).unix_ms / 1000).unwrap_or(0);
                 let hashed = tokio::task::spawn_blocking(move || node.access.authenticate(&attempt, now_s)).await;
