@@ -8,30 +8,25 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Node, binary, eventually, run};
+use crate::mqtt_broker::Broker;
+use crate::support::{binary, eventually, run};
 
-/// A node with MQTT, in a folder of its own.
-struct Broker {
-    folder: tempfile::TempDir,
-    node: Node,
+/// The commands against a broker of the test's own.
+struct Shell {
+    broker: Broker,
 }
 
-impl Broker {
+impl Shell {
     fn start() -> Self {
-        Self::with(tempfile::tempdir().expect("a folder"), "")
+        Self::with("")
     }
 
-    /// `more` goes into `[listeners.mqtt]`.
-    fn with(folder: tempfile::TempDir, more: &str) -> Self {
-        let config = folder.path().join("c.toml");
-        let text = format!("[node]\npartitions = 1\n\n[listeners.mqtt]\nlisten = \"127.0.0.1:0\"\n{more}");
-        std::fs::write(&config, text).expect("writes");
-        let node = Node::start(&config, &folder.path().join("data"), "127.0.0.1:0");
-        Self { folder, node }
+    fn with(settings: &str) -> Self {
+        Self { broker: Broker::with(settings) }
     }
 
     fn url(&self) -> String {
-        format!("mqtt://{}", self.node.address("mqtt"))
+        format!("mqtt://{}", self.broker.address())
     }
 
     /// `anabranch mqtt WORDS --url …`, to its end.
@@ -118,9 +113,9 @@ impl Drop for Beside {
 
 #[test]
 fn what_is_published_is_printed() {
-    let broker = Broker::start();
-    let text = broker.sub(&["plant/#", "x/+", "--count", "4"]);
-    let payload = broker.sub(&["plant/#", "--count", "2", "--format", "payload", "--mqtt-version", "3.1.1"]);
+    let shell = Shell::start();
+    let text = shell.sub(&["plant/#", "x/+", "--count", "4"]);
+    let payload = shell.sub(&["plant/#", "--count", "2", "--format", "payload", "--mqtt-version", "3.1.1"]);
     for (words, said) in [
         (["pub", "plant/1", "21.5"].as_slice(), "1 message: 1 success"),
         (&["pub", "plant/2", "two\nlines", "--qos", "2", "--mqtt-version", "3.1.1"], "1 message: 1 success"),
@@ -128,7 +123,7 @@ fn what_is_published_is_printed() {
         (&["pub", "x/2/3", "nobody", "--qos", "0", "--mqtt-version", "3.1"], "1 message: read by the broker"),
         (&["pub", "x/2", "end"], "1 message: 1 success"),
     ] {
-        let (code, stdout, stderr) = broker.mqtt(words, "");
+        let (code, stdout, stderr) = shell.mqtt(words, "");
         assert_eq!((code, stdout.as_str()), (0, ""), "{words:?}: {stderr}");
         assert!(stderr.starts_with(said), "{words:?}: {stderr}");
     }
@@ -141,16 +136,17 @@ fn what_is_published_is_printed() {
 
 #[test]
 fn json_has_all_that_came() {
-    let broker = Broker::start();
-    let sub = broker.sub(&["a/b", "--count", "3", "--qos", "2", "--format", "json"]);
-    let file = broker.folder.path().join("payload");
+    let shell = Shell::start();
+    let sub = shell.sub(&["a/b", "--count", "3", "--qos", "2", "--format", "json"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("payload");
     std::fs::write(&file, [0xFF, 0]).expect("writes");
     let all = ["--qos", "2", "--content-type", "text/plain", "--user-property", "n=1", "--user-property", "n=2=3"];
     let more = ["--expiry", "600", "--response-topic", "re/ply", "--correlation", "c-1", "--retain"];
-    let (code, _, stderr) = broker.mqtt(&[&["pub", "a/b", "grüße"], all.as_slice(), &more].concat(), "");
+    let (code, _, stderr) = shell.mqtt(&[&["pub", "a/b", "grüße"], all.as_slice(), &more].concat(), "");
     assert_eq!(code, 0, "{stderr}");
-    assert_eq!(broker.mqtt(&["pub", "a/b", "--file", &file.display().to_string()], "").0, 0);
-    assert_eq!(broker.mqtt(&["pub", "a/b", "--file", "-", "--qos", "0"], "whole\ninput\n").0, 0);
+    assert_eq!(shell.mqtt(&["pub", "a/b", "--file", &file.display().to_string()], "").0, 0);
+    assert_eq!(shell.mqtt(&["pub", "a/b", "--file", "-", "--qos", "0"], "whole\ninput\n").0, 0);
     let mut got = sub.objects();
     let expiry = got[0]["properties"]["expiry_s"].take();
     assert!(expiry.as_u64().is_some_and(|seconds| (500..=600).contains(&seconds)), "{expiry}");
@@ -162,55 +158,55 @@ fn json_has_all_that_came() {
         json!({ "topic": "a/b", "qos": 0, "retain": false, "payload": "whole\ninput\n", "properties": {} }),
     ];
     assert_eq!(got, wanted);
-    let kept = broker.sub(&["a/#", "--count", "1", "--format", "json"]).objects();
+    let kept = shell.sub(&["a/#", "--count", "1", "--format", "json"]).objects();
     assert_eq!((&kept[0]["retain"], &kept[0]["payload"]), (&json!(true), &json!("grüße")));
     // An empty one removes it.
-    assert_eq!(broker.mqtt(&["pub", "a/b", "", "--retain"], "").0, 0);
-    let (code, stdout, stderr) = broker.mqtt(&["sub", "a/#", "--count", "1", "--timeout", "0.3"], "");
+    assert_eq!(shell.mqtt(&["pub", "a/b", "", "--retain"], "").0, 0);
+    let (code, stdout, stderr) = shell.mqtt(&["sub", "a/#", "--count", "1", "--timeout", "0.3"], "");
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(stderr.contains("0 of 1 messages came within 0.3 s"), "{stderr}");
 }
 
 #[test]
 fn lines_are_messages_in_order() {
-    let broker = Broker::start();
-    let sub = broker.sub(&["lines", "--qos", "2", "--count", "3000", "--format", "payload"]);
+    let shell = Shell::start();
+    let sub = shell.sub(&["lines", "--qos", "2", "--count", "3000", "--format", "payload"]);
     let lines: Vec<String> = (0..3000).map(|number| format!("line {number}")).collect();
-    let (code, _, stderr) = broker.mqtt(&["pub", "lines", "--lines", "--qos", "2"], &(lines.join("\n\n") + "\r\n"));
+    let (code, _, stderr) = shell.mqtt(&["pub", "lines", "--lines", "--qos", "2"], &(lines.join("\n\n") + "\r\n"));
     assert_eq!((code, stderr.as_str()), (0, "3000 messages: 3000 success\n"));
     assert_eq!(sub.ended(), (0, lines));
 }
 
 #[test]
 fn a_session_keeps_what_comes_meanwhile_and_ctrl_c_says_goodbye() {
-    let broker = Broker::start();
+    let shell = Shell::with("[node]\npartitions = 1");
     let desk = ["kept/#", "--client-id", "desk", "--session-expiry", "600"];
-    let first = broker.sub(&desk);
+    let first = shell.sub(&desk);
     first.interrupt();
     assert_eq!(first.ended(), (0, vec![]));
     eventually("the node saw DISCONNECT", || {
-        let (_, events) = broker.node.request("GET", "/hub/partitions/0/events?max=1000", "", "");
+        let (_, events) = shell.broker.node().request("GET", "/hub/partitions/0/events?max=1000", "", "");
         events.contains("ClientInitiatedDisconnect")
     });
-    assert_eq!(broker.mqtt(&["pub", "kept/1", "meanwhile"], "").0, 0);
-    let back = broker.beside(&[["sub"].as_slice(), &desk, &["--clean-start", "false", "--count", "1"]].concat());
+    assert_eq!(shell.mqtt(&["pub", "kept/1", "meanwhile"], "").0, 0);
+    let back = shell.beside(&[["sub"].as_slice(), &desk, &["--clean-start", "false", "--count", "1"]].concat());
     assert_eq!(back.ended(), (0, vec!["kept/1 meanwhile".into()]));
 }
 
 #[test]
 fn a_request_is_answered() {
-    let broker = Broker::start();
-    let responder = broker.sub(&["ask/+", "--count", "1", "--format", "json"]);
-    let asking = broker.beside(&["pub", "ask/1", "how much?", "--request"]);
+    let shell = Shell::start();
+    let responder = shell.sub(&["ask/+", "--count", "1", "--format", "json"]);
+    let asking = shell.beside(&["pub", "ask/1", "how much?", "--request"]);
     let asked = responder.objects().remove(0);
     let property = |name: &str| asked["properties"][name].as_str().expect("text").to_owned();
     let (topic, correlation) = (property("response_topic"), property("correlation"));
     for (answer, correlation) in [("to somebody else", "x"), ("42", &correlation)] {
-        assert_eq!(broker.mqtt(&["pub", &topic, answer, "--correlation", correlation], "").0, 0);
+        assert_eq!(shell.mqtt(&["pub", &topic, answer, "--correlation", correlation], "").0, 0);
     }
     assert_eq!(asking.ended(), (0, vec!["42".into()]));
     let nobody = ["pub", "ask/2", "anybody?", "--request", "--timeout", "0.3", "--response-topic", "here"];
-    let (code, stdout, stderr) = broker.mqtt(&nobody, "");
+    let (code, stdout, stderr) = shell.mqtt(&nobody, "");
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(stderr.contains("no answer came to here within 0.3 s"), "{stderr}");
 }
@@ -233,7 +229,7 @@ fn who_is_refused_reads_why() {
         at("users"),
         at("access.toml")
     );
-    let broker = Broker::with(folder, &access);
+    let shell = Shell::with(&access);
     for (words, said) in [
         (["pub", "open/1", "x"].as_slice(), "refused the connection: not authorized (0x87)"),
         (&["sub", "open/1", "-u", "ann", "--password-file", &wrong], "bad user name or password (0x86)"),
@@ -249,11 +245,11 @@ fn who_is_refused_reads_why() {
             "refused the subscription to anabranch/replies/",
         ),
     ] {
-        let (code, stdout, stderr) = broker.mqtt(words, "");
+        let (code, stdout, stderr) = shell.mqtt(words, "");
         assert_eq!((code, stdout.as_str()), (1, ""), "{words:?}: {stderr}");
         assert!(stderr.contains(said), "{words:?}: {stderr}");
     }
-    let (code, _, stderr) = broker.mqtt(&["pub", "open/1", "x", "-u", "ann", "--password-file", &right], "");
+    let (code, _, stderr) = shell.mqtt(&["pub", "open/1", "x", "-u", "ann", "--password-file", &right], "");
     assert_eq!((code, stderr.as_str()), (0, "1 message: 1 success\n"));
 }
 
@@ -292,8 +288,8 @@ fn over_tls_with_a_certificate_and_not_without() {
          client_certificates = \"required\"\n\n[listeners.mqtt.access]\nanonymous = \"no\"\n",
         server.0, server.1
     );
-    let broker = Broker::with(folder, &more);
-    let port = broker.node.address("mqtts").rsplit(':').next().expect("a port").to_owned();
+    let shell = Shell::with(&more);
+    let port = shell.broker.node().address("mqtts").rsplit(':').next().expect("a port").to_owned();
     let url = format!("mqtts://localhost:{port}");
     let shown = ["--ca-file", &ca, "--cert", &client.0, "--key", &client.1];
     let mut sub = Beside::start(&[&["sub", "t", "--count", "1"], shown.as_slice()].concat(), &url);
@@ -307,7 +303,7 @@ fn over_tls_with_a_certificate_and_not_without() {
         (&["pub", "t", "x", "--ca-file", &client.1], url.clone(), "there is no certificate in it"),
         (
             &["pub", "t", "x", "--ca-file", &ca],
-            broker.url().replace("mqtt://", "mqtts://"),
+            shell.url().replace("mqtt://", "mqtts://"),
             "the port may be one without TLS",
         ),
     ] {

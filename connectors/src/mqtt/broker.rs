@@ -110,6 +110,8 @@ pub struct Broker {
     /// The topic that a client was just allowed to publish to, if it is not the one it was allowed to before.
     new_topic: String,
     is_new_topic: bool,
+    /// No connection is read: the shards have no room.
+    is_blocked: bool,
     stopping: bool,
     counts: Counts,
     /// See [`Effects`].
@@ -146,6 +148,7 @@ impl Broker {
             abandoned: HashMap::new(),
             new_topic: String::new(),
             is_new_topic: false,
+            is_blocked: false,
             stopping: false,
             counts: Counts::default(),
             effects: Effects::default(),
@@ -160,6 +163,11 @@ impl Broker {
     /// The time of what follows.
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
+    }
+
+    /// Whether connections are not read just now: a client that is not heard then is not gone.
+    pub fn set_blocked(&mut self, is_blocked: bool) {
+        self.is_blocked = is_blocked;
     }
 
     /// What all cores share.

@@ -31,6 +31,8 @@ pub struct Changes {
     pub retained: retained::Changed,
     /// A core and how far its tap is.
     pub checkpoint: Option<(u16, Box<[u64]>)>,
+    /// It is not to wait for the next save.
+    pub is_urgent: bool,
     /// Who waits to hear that their subscriptions are stored.
     pub subscribers: Vec<(Place, u16)>,
 }

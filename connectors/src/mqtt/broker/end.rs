@@ -134,6 +134,8 @@ impl Broker {
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
         let record = store::encode(&parked.session, parked.expires_at_ms);
         self.effects.changes.sessions.push((parked.session.client_id.clone(), Some(record)));
+        // Soon: another core may have the session next, and what it stores must come later than this.
+        self.effects.changes.is_urgent = true;
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);
         }

@@ -74,6 +74,9 @@ impl Broker {
                 if connection.phase != Phase::Open {
                     return;
                 }
+                if self.is_blocked || connection.is_paused {
+                    connection.heard_ms = self.now.tick_ms;
+                }
                 // One and a half times the keep-alive (3.1.2-22).
                 let due_ms = connection.heard_ms + u64::from(connection.keep_alive_s) * 1500;
                 if due_ms <= self.now.tick_ms {

@@ -64,10 +64,11 @@ pub async fn run(core: Rc<Core>) {
             tokio::task::spawn_local(backlog::read(core.clone(), reading));
         }
         // Who waits for the store waits for nothing else: the rest is stored twice a second.
-        if !broker.effects.changes.subscribers.is_empty() {
+        if broker.effects.changes.is_urgent || !broker.effects.changes.subscribers.is_empty() {
             let changes = std::mem::take(&mut broker.effects.changes);
             core.store(changes);
         }
+        broker.set_blocked(!has_room);
         broker.wake_touched();
         broker.show_counts();
         drop(broker);
