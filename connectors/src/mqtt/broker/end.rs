@@ -104,10 +104,9 @@ impl Broker {
             session.position = Position::At(self.tap.clone());
         }
         let mut will = connection.will.take().filter(|_| ending.publishes_will);
-        if will.as_ref().is_some_and(|will| will.delay_s == 0) || !session.is_persistent() {
-            if let Some(will) = will.take() {
-                self.publish_will(&will);
-            }
+        let is_due = will.as_ref().is_some_and(|will| will.delay_s == 0) || !session.is_persistent();
+        if let Some(will) = will.take_if(|_| is_due) {
+            self.publish_will(&will);
         }
         let heir = connection.heir.take();
         if session.is_persistent() {
