@@ -241,6 +241,14 @@ fn who_is_refused_reads_why() {
         (&["sub", "open/#", "-u", "ann", "--password-file", &right], "subscription to open/#: not authorized (0x87)"),
         (&["pub", "shut", "x", "-u", "ann", "--password-file", &right], "message 1 was refused: not authorized (0x87)"),
         (
+            &["pub", "shut", "x", "--qos", "0", "-u", "ann", "--password-file", &right],
+            "ended the connection: not authorized (0x87)",
+        ),
+        (
+            &["pub", "shut", "x", "-u", "ann", "--password-file", &right, "--mqtt-version", "3.1.1"],
+            "closed the connection without a reason; MQTT 5 can say one",
+        ),
+        (
             &["pub", "open/1", "x", "--request", "-u", "ann", "--password-file", &right],
             "refused the subscription to anabranch/replies/",
         ),

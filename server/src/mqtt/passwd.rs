@@ -75,7 +75,10 @@ async fn ask(name: &str) -> Result<Vec<u8>, PasswdError> {
     });
     let answers = tokio::select! {
         answers = asked => answers.map_err(|_| PasswdError::Stopped)??,
-        () = super::told_to_stop() => return Err(PasswdError::Stopped),
+        () = super::told_to_stop() => {
+            eprintln!();
+            return Err(PasswdError::Stopped);
+        }
     };
     match answers.as_slice() {
         [first, second] if first == second => Ok(first.clone()),
