@@ -13,6 +13,7 @@ mod lifecycle;
 mod loadgen;
 mod loadgen_mqtt;
 mod mqtt_broker;
+mod mqtt_cli;
 mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;

@@ -138,18 +138,14 @@ impl Broker {
             }
         } else {
             self.forget_shares(&session);
-            if session.is_dirty {
-                // It was to stay at first, so it may be stored.
+            if connection.is_stored {
+                // At once: a will is not to be published after a crash for a client that went as it should.
                 self.store_session(&session.client_id, None);
             }
             match heir {
                 Some(heir) => self.mail(heir.core, Mail::Session { to: heir, parked: None }),
                 // Claimed meanwhile: who did asks this core, which has nothing any more.
                 None => drop(self.node.registry.remove(&session.client_id, connection.place)),
-            }
-            if connection.is_stored {
-                // At once: a will is not to be published after a crash for a client that went as it should.
-                self.store_session(&session.client_id, None);
             }
         }
     }
