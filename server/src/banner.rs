@@ -78,6 +78,9 @@ mod tests {
         };
         let text = banner(&facts);
         assert!(text.lines().next().is_some_and(|line| line.contains("http://127.0.0.1:4711")), "{text}");
-        assert!(text.contains("lake (parquet)") && text.contains("mqtt://127.0.0.1:1883") && text.lines().count() <= 9, "{text}");
+        assert!(
+            text.contains("lake (parquet)") && text.contains("mqtt://127.0.0.1:1883") && text.lines().count() <= 9,
+            "{text}"
+        );
     }
 }

@@ -28,7 +28,10 @@ use std::sync::mpsc::Sender;
 use crate::intake::SharedBatches;
 
 use super::access::Attempt;
-use super::codec::{DecodeError, Disconnect, Packet, Reason, Side, Version, decode, decode_publish_known, frame, write_disconnect, write_pingresp};
+use super::codec::{
+    DecodeError, Disconnect, Packet, Reason, Side, Version, decode, decode_publish_known, frame, write_disconnect,
+    write_pingresp,
+};
 use super::connection::{Connection, Phase};
 use super::mail::Mail;
 use super::mapping::Room;
@@ -39,11 +42,11 @@ use super::store::Changes;
 use super::topics::TopicTree;
 
 pub use backlog::{BacklogStep, Reading};
-pub(super) use share::home_of;
 use deliver::Target;
 use end::{Abandoned, Ending, LifeCycle, Unsettled};
 use send::Scratch;
 use share::Group;
+pub(super) use share::home_of;
 use tick::{Timer, TimerKind};
 
 /// The time, read once per turn by whoever drives the broker.
@@ -306,9 +309,8 @@ impl Broker {
         self.counts.malformed += 1;
         if connection.phase == Phase::New {
             // Before version 5 a CONNECT that breaks the rules is answered with nothing but the end (3.1.4-1); an unknown version is told so.
-            let is_told = |version: &Version| {
-                *version == Version::V5 || error.reason == Reason::UnsupportedProtocolVersion
-            };
+            let is_told =
+                |version: &Version| *version == Version::V5 || error.reason == Reason::UnsupportedProtocolVersion;
             match error.answer.filter(is_told) {
                 Some(version) => {
                     connection.version = version;

@@ -125,7 +125,11 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
     if text == "off" {
         return Ok(None);
     }
-    let wrong = || serde::de::Error::custom(format_args!("'{text}' is no address: write one such as \"127.0.0.1:1883\", or \"off\""));
+    let wrong = || {
+        serde::de::Error::custom(format_args!(
+            "'{text}' is no address: write one such as \"127.0.0.1:1883\", or \"off\""
+        ))
+    };
     text.parse().map(Some).map_err(|_| wrong())
 }
 
@@ -176,7 +180,8 @@ impl MqttConfig {
             found.push(Problem {
                 field: "listen",
                 message: "the listener has no address".to_owned(),
-                help: "set one of listen, tls_listen, ws_listen and wss_listen, or leave [listeners.mqtt] out".to_owned(),
+                help: "set one of listen, tls_listen, ws_listen and wss_listen, or leave [listeners.mqtt] out"
+                    .to_owned(),
             });
         }
         found

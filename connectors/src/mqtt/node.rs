@@ -94,7 +94,9 @@ impl Node {
     pub fn open(parts: Parts, saved: &Saved, log: &LogReader) -> Result<Self, ReadError> {
         let ends: Vec<u64> = (0..log.partitions()).map(|partition| log.bounds(partition).1).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::with_log(parts, saved, &ends, now.as_millis() as i64, |partition, from| log.read(partition, from, READ_BYTES_MAX))
+        Self::with_log(parts, saved, &ends, now.as_millis() as i64, |partition, from| {
+            log.read(partition, from, READ_BYTES_MAX)
+        })
     }
 
     /// The same with a log that is known by its ends and by how it is read.
@@ -108,7 +110,9 @@ impl Node {
         let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
         // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's end is of another log.
         let checkpoint: Box<[u64]> = match &saved.checkpoint {
-            Some(stored) if stored.len() == ends.len() => stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect(),
+            Some(stored) if stored.len() == ends.len() => {
+                stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect()
+            }
             _ => ends.into(),
         };
         let sessions_per_name_max = access.sessions_per_name_max().unwrap_or(0);

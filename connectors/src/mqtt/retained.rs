@@ -96,7 +96,8 @@ impl Retained {
         if known.is_some_and(is_old) {
             return;
         }
-        let before = known.and_then(|kept| kept.message.as_ref()).map_or((0, 0), |old| (1, old.bytes().len() + topic.len()));
+        let before =
+            known.and_then(|kept| kept.message.as_ref()).map_or((0, 0), |old| (1, old.bytes().len() + topic.len()));
         let mut message = message();
         let now = message.as_ref().map_or((0, 0), |new| (1, new.bytes().len() + topic.len()));
         if inner.messages - before.0 + now.0 > self.messages_max || inner.bytes - before.1 + now.1 > self.bytes_max {

@@ -130,7 +130,12 @@ impl Core {
     }
 
     /// Serves until `shutdown` resolves; then everybody is told, and sessions are stored once more.
-    pub async fn serve(self: Rc<Self>, sockets: Sockets, mail: UnboundedReceiver<Mail>, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(
+        self: Rc<Self>,
+        sockets: Sockets,
+        mail: UnboundedReceiver<Mail>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let accepting = accept::spawn(&self, sockets);
         tokio::task::spawn_local(turn::run(self.clone()));
         tokio::task::spawn_local(self.clone().read_mail(mail));

@@ -262,7 +262,8 @@ impl Gathered {
         self.taps.extend(changes.checkpoint);
         if self.taps.len() == self.cores {
             let lowest = self.taps.values().map(|tap| tap.to_vec());
-            self.commit.checkpoint = lowest.reduce(|lowest, tap| lowest.into_iter().zip(tap).map(|(a, b)| a.min(b)).collect());
+            self.commit.checkpoint =
+                lowest.reduce(|lowest, tap| lowest.into_iter().zip(tap).map(|(a, b)| a.min(b)).collect());
         }
     }
 }

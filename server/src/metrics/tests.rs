@@ -18,7 +18,6 @@ fn snapshot() -> NodeSnapshot {
     SinkStats::add(&stats.delivered_events, 7);
     SinkStats::add(&stats.retries, 2);
     NodeSnapshot {
-        mqtt: None,
         version: "1.2.3".into(),
         uptime_s: 1.5,
         is_ready: true,

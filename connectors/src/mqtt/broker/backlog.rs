@@ -157,7 +157,8 @@ impl Broker {
             let event = batch.map(|batch| Event::new(batch, (offset - batch.base_offset()) as usize));
             let message = event.as_ref().and_then(mapping::message);
             let ids: Vec<u32> = message.as_ref().map_or(Vec::new(), |message| {
-                let takes = |filter: &str| filter_takes(split_share(filter).map_or(filter, |(_, own)| own), message.topic);
+                let takes =
+                    |filter: &str| filter_takes(split_share(filter).map_or(filter, |(_, own)| own), message.topic);
                 let found = session.subscriptions.iter().filter(|known| known.id > 0 && takes(&known.filter));
                 found.map(|known| known.id).collect()
             });

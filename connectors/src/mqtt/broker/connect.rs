@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::tick::{Timer, TimerKind};
 use super::{Broker, Ending, Handled, LifeCycle};
 use crate::mqtt::access::{Attempt, Identity, Refusal};
-use crate::mqtt::codec::{
-    Auth, ConnAck, ConnAckProperties, Connect, Reason, Version, write_auth, write_connack,
-};
+use crate::mqtt::codec::{Auth, ConnAck, ConnAckProperties, Connect, Reason, Version, write_auth, write_connack};
 use crate::mqtt::connection::{Allowed, Connection, Phase, Wish};
 use crate::mqtt::mail::Mail;
 use crate::mqtt::registry::{Claim, ClaimError, Parked, Place};
@@ -37,7 +35,11 @@ impl Broker {
         let is_assigned = connect.client_id.is_empty();
         // Version 3.1.1 lets a client without a name have no session that stays (3.1.3-8); 3.1 knows none without a name.
         if is_assigned && !(connect.version == Version::V5 || connect.version == Version::V311 && connect.clean_start) {
-            self.refuse_connect(connection, Reason::ClientIdentifierNotValid, "a session that stays needs a client identifier");
+            self.refuse_connect(
+                connection,
+                Reason::ClientIdentifierNotValid,
+                "a session that stays needs a client identifier",
+            );
             return Handled::Done;
         }
         connection.client_id = if is_assigned { assigned_id() } else { Arc::from(connect.client_id) };
@@ -303,7 +305,8 @@ impl Broker {
         match result {
             Ok(identity) if connection.identity.as_ref().is_some_and(|known| known.name == identity.name) => {
                 if let Some(expires_at_s) = identity.expires_at_s {
-                    let left_ms = expires_at_s.saturating_sub(self.unix_s()).saturating_mul(1000).min(u64::from(u32::MAX));
+                    let left_ms =
+                        expires_at_s.saturating_sub(self.unix_s()).saturating_mul(1000).min(u64::from(u32::MAX));
                     let due_ms = self.now.tick_ms + left_ms;
                     self.timers.push(Reverse(Timer { due_ms, place: connection.place, kind: TimerKind::Token }));
                 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use engine::batch::Batch;
 use engine::event::Event;
 
-use super::send::{Manner, Sent};
 use super::Broker;
+use super::send::{Manner, Sent};
 use crate::mqtt::codec::Qos;
 use crate::mqtt::limits::KNOWN_TOPICS_MAX;
 use crate::mqtt::mapping::{self, Message};
@@ -125,7 +125,9 @@ impl Broker {
             Target::Client(client) => Some(*client),
             Target::Group(_) => None,
         });
-        let Some(manner) = manner(subscriptions, message, &connection.client_id, &mut sender.scratch.ids) else { return };
+        let Some(manner) = manner(subscriptions, message, &connection.client_id, &mut sender.scratch.ids) else {
+            return;
+        };
         let sent = sender.send(connection, message, manner, || Origin::of(event));
         let is_unsaved = manner.qos > Qos::AtMostOnce
             && !connection.is_listed

@@ -260,7 +260,9 @@ impl Broker {
             connection.allowed_topic.clear();
             match connection.identity.as_ref().map(|identity| self.node.access.renew(identity)) {
                 Some(Ok(identity)) => connection.identity = Some(Arc::new(identity)),
-                Some(Err(_)) => self.end(&mut connection, Ending::denied(Reason::NotAuthorized, "not allowed any more")),
+                Some(Err(_)) => {
+                    self.end(&mut connection, Ending::denied(Reason::NotAuthorized, "not allowed any more"))
+                }
                 None => {}
             }
             self.put(connection);

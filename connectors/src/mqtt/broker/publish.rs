@@ -18,7 +18,12 @@ const OWED_MAX: usize = 4096;
 
 impl Broker {
     /// `known` is the topic that the client was last allowed to publish to.
-    pub(super) fn handle_publish(&mut self, connection: &mut Connection, publish: &Publish<'_>, known: &str) -> Handled {
+    pub(super) fn handle_publish(
+        &mut self,
+        connection: &mut Connection,
+        publish: &Publish<'_>,
+        known: &str,
+    ) -> Handled {
         if connection.owed.len() >= OWED_MAX && !connection.is_v5() {
             // It is read on when receipts go out.
             connection.is_full = true;
@@ -153,7 +158,13 @@ impl Broker {
     }
 
     /// The message is not taken. Who can be told is told; others lose their connection, for silence would be taken for success.
-    fn refuse_message(&mut self, connection: &mut Connection, publish: &Publish<'_>, reason: Reason, detail: &'static str) {
+    fn refuse_message(
+        &mut self,
+        connection: &mut Connection,
+        publish: &Publish<'_>,
+        reason: Reason,
+        detail: &'static str,
+    ) {
         self.counts.refused_messages += 1;
         if connection.is_v5() && publish.qos > Qos::AtMostOnce && may_stand_in_receipt(reason) {
             return self.owe(connection, publish, reason, None);

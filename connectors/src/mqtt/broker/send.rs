@@ -9,7 +9,9 @@ use engine::batch::Batch;
 use engine::event::Event;
 
 use super::{Broker, Now};
-use crate::mqtt::codec::{PublishDraft, Qos, ReceiptKind, Receipt, Reason, Version, property, write_publish, write_receipt};
+use crate::mqtt::codec::{
+    PublishDraft, Qos, Reason, Receipt, ReceiptKind, Version, property, write_publish, write_receipt,
+};
 use crate::mqtt::config::MqttConfig;
 use crate::mqtt::connection::Connection;
 use crate::mqtt::mapping::{self, Message};
@@ -70,14 +72,21 @@ fn has_bytes(connection: &Connection, settings: &MqttConfig) -> bool {
 /// A message of QoS 1 or 2 may be sent.
 fn has_window(connection: &Connection, settings: &MqttConfig) -> bool {
     let window = usize::from(connection.allowed.receive_max.min(settings.in_flight_max));
-    connection.session.as_ref().is_some_and(|session| {
-        session.in_flight.len() < window && session.sent == session.in_flight.len()
-    })
+    connection
+        .session
+        .as_ref()
+        .is_some_and(|session| session.in_flight.len() < window && session.sent == session.in_flight.len())
 }
 
 impl Sender<'_> {
     /// Sends a message, with the subscription identifiers in `scratch.ids`.
-    pub fn send(&mut self, connection: &mut Connection, message: &Message<'_>, manner: Manner, origin: impl FnOnce() -> Origin) -> Sent {
+    pub fn send(
+        &mut self,
+        connection: &mut Connection,
+        message: &Message<'_>,
+        manner: Manner,
+        origin: impl FnOnce() -> Origin,
+    ) -> Sent {
         if !has_bytes(connection, self.settings)
             || manner.qos > Qos::AtMostOnce && !has_window(connection, self.settings)
         {

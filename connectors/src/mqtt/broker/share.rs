@@ -109,12 +109,26 @@ impl Broker {
                 self.group_numbers.insert(share.clone(), number);
                 // What this core's tap has shown since the client subscribed is in the log.
                 let position = match since {
-                    Some(since) if (0..).zip(&since).all(|(at, since): (usize, _)| *since >= self.tap[at]) => Position::Live,
-                    Some(since) => Position::At(since.iter().zip(&self.tap).map(|(since, tap)| *since.min(tap)).collect()),
+                    Some(since) if (0..).zip(&since).all(|(at, since): (usize, _)| *since >= self.tap[at]) => {
+                        Position::Live
+                    }
+                    Some(since) => {
+                        Position::At(since.iter().zip(&self.tap).map(|(since, tap)| *since.min(tap)).collect())
+                    }
                     None => Position::At(self.node.checkpoint.clone()),
                 };
                 let (sharers, returned) = (Vec::new(), VecDeque::new());
-                let group = Group { share, filter, sharers, next: 0, position, returned, has_reader: false, reads_returned: false, waker: None };
+                let group = Group {
+                    share,
+                    filter,
+                    sharers,
+                    next: 0,
+                    position,
+                    returned,
+                    has_reader: false,
+                    reads_returned: false,
+                    waker: None,
+                };
                 self.groups.push(Some(Box::new(group)));
                 number
             }
@@ -240,7 +254,9 @@ impl Broker {
 
     pub(super) fn share_step(&mut self, number: u32, waker: &Waker) -> BacklogStep {
         let Self { groups, tap, .. } = self;
-        let Some(group) = groups.get_mut(number as usize).and_then(Option::as_deref_mut) else { return BacklogStep::End };
+        let Some(group) = groups.get_mut(number as usize).and_then(Option::as_deref_mut) else {
+            return BacklogStep::End;
+        };
         if !group.is_attended() {
             group.has_reader = false;
             return BacklogStep::End;
@@ -293,7 +309,8 @@ impl Broker {
                     continue;
                 }
                 *at = event.offset();
-                let is_wanted = mapping::message(&event).is_some_and(|message| filter_takes(&group.filter, message.topic));
+                let is_wanted =
+                    mapping::message(&event).is_some_and(|message| filter_takes(&group.filter, message.topic));
                 if is_wanted {
                     let Some((to, member)) = group.choose() else { return };
                     self.give(number, to, member, batch, row);

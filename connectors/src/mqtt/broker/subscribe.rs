@@ -112,7 +112,12 @@ impl Broker {
     }
 
     /// What is granted, or why nothing.
-    fn check(&mut self, connection: &Connection, filter: &str, options: &SubscribeOptions) -> Result<SubscribeOptions, Refused> {
+    fn check(
+        &mut self,
+        connection: &Connection,
+        filter: &str,
+        options: &SubscribeOptions,
+    ) -> Result<SubscribeOptions, Refused> {
         let settings = &self.node.settings;
         let share = filter.strip_prefix("$share/");
         let own = match share {
@@ -223,7 +228,14 @@ impl Broker {
             reasons.push(reason);
         }
         connection.session = Some(session);
-        write_unsuback(&mut connection.out, connection.version, unsubscribe.packet_id, &reasons, None, UserProperties::default());
+        write_unsuback(
+            &mut connection.out,
+            connection.version,
+            unsubscribe.packet_id,
+            &reasons,
+            None,
+            UserProperties::default(),
+        );
         self.touch(connection);
         Handled::Done
     }

@@ -46,7 +46,8 @@ const RETAINED_SETTLED_MS: i64 = 60_000;
 impl Broker {
     /// To be called some times a second.
     pub fn tick(&mut self) {
-        while let Some(Reverse(timer)) = self.timers.peek().copied().filter(|timer| timer.0.due_ms <= self.now.tick_ms) {
+        while let Some(Reverse(timer)) = self.timers.peek().copied().filter(|timer| timer.0.due_ms <= self.now.tick_ms)
+        {
             self.timers.pop();
             if let Some(mut connection) = self.take(timer.place) {
                 self.timer(&mut connection, timer);

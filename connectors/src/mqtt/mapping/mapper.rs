@@ -152,7 +152,8 @@ impl Mapper {
         room: &'a mut Room,
     ) -> Mapped<'a> {
         let Room { headers, data, .. } = room;
-        let session = ClientSession { node: &self.node_name, client: of.name(), session: of.client_id, sequence_number };
+        let session =
+            ClientSession { node: &self.node_name, client: of.name(), session: of.client_id, sequence_number };
         match ended {
             None => lifecycle::connected(&session, headers, data),
             Some(reason) => lifecycle::disconnected(&session, reason, headers, data),

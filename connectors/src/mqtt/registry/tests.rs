@@ -51,7 +51,9 @@ fn wills_come_due_before_their_session_ends_and_at_its_end_at_the_latest() {
     let registry = Registry::new(10, 0);
     for (client_id, expiry_s, delay_s) in [("soon", 10, 3), ("late", 5, 60), ("never", NEVER_EXPIRES_S, 4)] {
         claim(&registry, client_id, 1).expect("new");
-        registry.park(place(1), Box::new(Parked::new(session(client_id, expiry_s), Some(will(delay_s)), 0))).expect("ours");
+        registry
+            .park(place(1), Box::new(Parked::new(session(client_id, expiry_s), Some(will(delay_s)), 0)))
+            .expect("ours");
     }
     assert!(registry.take_due(2_999).is_empty());
     assert!(matches!(&registry.take_due(4_000)[..], [Due::Will(_), Due::Will(_)]));

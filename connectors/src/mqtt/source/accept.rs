@@ -122,4 +122,3 @@ fn start(core: &Rc<Core>, transport: Transport, is_loopback: bool) {
         None => drop(core.broker.borrow().node().connections.fetch_sub(1, Ordering::Relaxed)),
     }
 }
-

@@ -12,11 +12,9 @@ use crate::mqtt::limits::BACKLOG_READ_BYTES_MAX;
 /// Until there is no backlog any more.
 pub async fn read(core: Rc<Core>, reading: Reading) {
     loop {
-        let step = std::future::poll_fn(|cx| {
-            match core.with(|broker| broker.backlog_step(reading, cx.waker())) {
-                BacklogStep::Wait => Poll::Pending,
-                step => Poll::Ready(step),
-            }
+        let step = std::future::poll_fn(|cx| match core.with(|broker| broker.backlog_step(reading, cx.waker())) {
+            BacklogStep::Wait => Poll::Pending,
+            step => Poll::Ready(step),
         });
         let BacklogStep::Read { partition, from } = step.await else { return };
         let batches = match core.log.read_recent(partition, from, BACKLOG_READ_BYTES_MAX) {

@@ -1,10 +1,10 @@
 //! Sessions that are behind or were away: everything from the log, once, in order, and then live again.
 
 use super::*;
-use crate::mqtt::config::MqttConfig;
 use crate::mqtt::broker::tests::client::lasting;
 use crate::mqtt::broker::tests::publish::id_in;
 use crate::mqtt::codec::{Connect, ReceiptKind};
+use crate::mqtt::config::MqttConfig;
 use crate::mqtt::session::Position;
 
 fn is_live(world: &mut World, client: usize) -> bool {
@@ -117,10 +117,7 @@ fn what_was_under_way_comes_again_first_and_in_order() {
         let sub = world.clients.len() - 1;
         world.clients[sub].answers = false;
         let got = world.take(sub);
-        let expected = [
-            ("a", first[0].packet_id),
-            ("d", first[3].packet_id),
-        ];
+        let expected = [("a", first[0].packet_id), ("d", first[3].packet_id)];
         let again: Vec<(&str, u16)> = got
             .iter()
             .filter_map(|got| match got {
@@ -172,7 +169,8 @@ fn a_receipt_for_what_is_just_being_read_loses_nothing() {
 
 #[test]
 fn a_subscription_made_while_behind_takes_nothing_older() {
-    let mut world = World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
+    let mut world =
+        World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
     let publishers = publishers(&mut world);
     let mut connect = v5("sub");
     connect.properties.receive_max = Some(1);

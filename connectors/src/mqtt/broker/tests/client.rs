@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use crate::mqtt::codec::{
-    self, Connect, ConnectProperties, Packet, Publish, PublishProperties, Qos, Reason, Receipt, ReceiptKind, Side, SubscribeOptions,
-    UserProperties, Version, Will, frame,
+    self, Connect, ConnectProperties, Packet, Publish, PublishProperties, Qos, Reason, Receipt, ReceiptKind, Side,
+    SubscribeOptions, UserProperties, Version, Will, frame,
 };
 use crate::mqtt::registry::Place;
 
@@ -116,16 +116,36 @@ impl Script {
 
     pub fn subscribe(&mut self, packet_id: u16, filters: &[(&str, u8)]) {
         let filters = filters.iter().map(|(filter, qos)| (*filter, options(*qos)));
-        assert!(codec::write_subscribe(&mut self.unread, self.version, packet_id, None, UserProperties::default(), filters));
+        assert!(codec::write_subscribe(
+            &mut self.unread,
+            self.version,
+            packet_id,
+            None,
+            UserProperties::default(),
+            filters
+        ));
     }
 
     pub fn subscribe_with(&mut self, packet_id: u16, id: Option<u32>, filter: &str, options: SubscribeOptions) {
         let filters = [(filter, options)];
-        assert!(codec::write_subscribe(&mut self.unread, self.version, packet_id, id, UserProperties::default(), filters));
+        assert!(codec::write_subscribe(
+            &mut self.unread,
+            self.version,
+            packet_id,
+            id,
+            UserProperties::default(),
+            filters
+        ));
     }
 
     pub fn unsubscribe(&mut self, packet_id: u16, filter: &str) {
-        assert!(codec::write_unsubscribe(&mut self.unread, self.version, packet_id, UserProperties::default(), [filter]));
+        assert!(codec::write_unsubscribe(
+            &mut self.unread,
+            self.version,
+            packet_id,
+            UserProperties::default(),
+            [filter]
+        ));
     }
 
     pub fn disconnect(&mut self, reason: Reason, session_expiry_s: Option<u32>) {
@@ -139,7 +159,8 @@ impl Script {
         let partial = std::mem::take(&mut self.partial);
         let mut used = 0;
         while let Some(frame) = frame(&partial[used..], usize::MAX).expect("the node writes packets") {
-            let packet = codec::decode(self.version, Side::Server, &frame).expect("the node writes packets by the rules");
+            let packet =
+                codec::decode(self.version, Side::Server, &frame).expect("the node writes packets by the rules");
             self.take(packet);
             used += frame.total;
         }

@@ -1,9 +1,9 @@
 //! PUBLISH to receipt: when the log has it, in order, once.
 
 use super::*;
-use crate::mqtt::config::MqttConfig;
 use crate::mqtt::broker::tests::client::{lasting, message};
 use crate::mqtt::codec::{Publish, PublishProperties, ReceiptKind};
+use crate::mqtt::config::MqttConfig;
 use ReceiptKind::{Ack, Comp, Rec};
 
 /// A client identifier whose messages go to this partition.
@@ -233,7 +233,8 @@ fn topic_aliases_of_a_client() {
         world.clients[client].packet(&packet);
     }
     world.settle();
-    let got: Vec<(String, String)> = world.clients[sub].messages().into_iter().map(|got| (got.topic, got.payload)).collect();
+    let got: Vec<(String, String)> =
+        world.clients[sub].messages().into_iter().map(|got| (got.topic, got.payload)).collect();
     let wanted = [("a", "1"), ("a", "2"), ("b", "3"), ("b", "4"), ("c", "5")];
     assert_eq!(got, wanted.map(|(topic, payload)| (topic.to_owned(), payload.to_owned())));
     for packet in [alias("", "6", 2), alias("a", "6", 33)] {

@@ -1,9 +1,9 @@
 //! Shared subscriptions over cores.
 
 use super::*;
-use crate::mqtt::config::MqttConfig;
 use crate::mqtt::broker::tests::client::lasting;
 use crate::mqtt::codec::{Connect, ReceiptKind};
+use crate::mqtt::config::MqttConfig;
 
 fn sorted(mut payloads: Vec<String>) -> Vec<u32> {
     payloads.sort_by_key(|payload| payload.parse::<u32>().expect("a number"));

@@ -1,9 +1,9 @@
 //! SUBSCRIBE and what follows: retained messages, overlaps, identifiers, options.
 
 use super::*;
-use crate::mqtt::config::MqttConfig;
 use crate::mqtt::broker::tests::client::{lasting, message, options};
 use crate::mqtt::codec::{Publish, Qos, SubscribeOptions};
+use crate::mqtt::config::MqttConfig;
 
 fn retained<'a>(topic: &'a str, payload: &'a str, qos: u8, packet_id: u16) -> Packet<'a> {
     Packet::Publish(Publish { retain: true, ..message(topic, payload, qos, packet_id) })
@@ -100,7 +100,9 @@ fn retain_handling_and_removal() {
     world.settle();
     world.take(client);
     let with = |retain_handling| SubscribeOptions { retain_handling, ..options(1) };
-    for (handling, again, wanted) in [(0, false, 1), (0, true, 1), (1, true, 0), (2, true, 0), (2, false, 0), (1, false, 1)] {
+    for (handling, again, wanted) in
+        [(0, false, 1), (0, true, 1), (1, true, 0), (2, true, 0), (2, false, 0), (1, false, 1)]
+    {
         if !again {
             world.clients[client].unsubscribe(1, "a/+");
         }
@@ -121,7 +123,8 @@ fn retain_handling_and_removal() {
 
 #[test]
 fn more_retained_messages_than_there_is_room_for_come_one_after_the_other() {
-    let mut world = World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
+    let mut world =
+        World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
     let (client, _) = world.join(0, &v5("c"));
     let payload = "x".repeat(1000);
     for number in 0..50 {

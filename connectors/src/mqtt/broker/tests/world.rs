@@ -112,7 +112,14 @@ impl World {
             let (back, acks) = ring(1024, &bell);
             let intake = Intake::new(core as u16, PARTITIONS, vec![to], vec![acks], bell);
             let batches = SharedBatches::new(intake.clone(), AckLevel::Synced);
-            brokers.push(Broker::new(core as u16, node.clone(), Arc::default(), batches, ends.clone().into(), keeper.clone()));
+            brokers.push(Broker::new(
+                core as u16,
+                node.clone(),
+                Arc::default(),
+                batches,
+                ends.clone().into(),
+                keeper.clone(),
+            ));
             let seen = log.iter().map(Vec::len).collect();
             ends_of_cores.push(CoreEnds { intake, from, back, mail, seen });
         }
@@ -357,7 +364,10 @@ impl World {
             return false;
         }
         for is_read in [false, true] {
-            if is_read && !script.unread.is_empty() && broker.connection(place).is_some_and(|known| known.takes_packets()) {
+            if is_read
+                && !script.unread.is_empty()
+                && broker.connection(place).is_some_and(|known| known.takes_packets())
+            {
                 let used = broker.input(place, &script.unread);
                 script.unread.drain(..used.min(script.unread.len()));
                 any |= used > 0;
