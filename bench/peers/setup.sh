@@ -1,13 +1,13 @@
 #!/bin/sh
 # Brings the peers that the benchmarks are measured against, by ordinary package managers: Python packages into a cache outside the
 # clone, brokers from Debian, and rumqttd, which cargo builds into that cache (some minutes). `setup.sh [PEER…]`, without names all:
-# duckdb polars pyarrow chdb mosquitto nats-server rumqttd.
+# duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server rumqttd.
 # Prints the folder of the Python environment. A peer that cannot be had is named on stderr, as `PEER: why`, and the others still come.
 # Run again, it does nothing. ANABRANCH_PEERS names another folder. Ends with 0 unless there is no Python environment at all.
 set -eu
 peers="${ANABRANCH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/anabranch/peers}"
 venv="$peers/venv"
-[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto nats-server rumqttd
+[ $# -gt 0 ] || set -- duckdb polars pyarrow chdb mosquitto mosquitto-clients nats-server rumqttd
 
 # The oldest version of each that has what the drivers use.
 requirement() {
@@ -72,6 +72,7 @@ fi
 for peer in "$@"; do
     case $peer in
         duckdb | polars | pyarrow | chdb) has_package "$peer" || install_package "$peer" ;;
+        mosquitto-clients) has_program mosquitto_sub || install_program "$peer" ;;
         mosquitto | nats-server) has_program "$peer" || install_program "$peer" ;;
         rumqttd) [ -x "$peers/cargo/bin/rumqttd" ] || has_program rumqttd || install_rumqttd ;;
         *) echo "$peer: not a peer that this script knows" >&2 ;;

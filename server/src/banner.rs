@@ -52,6 +52,9 @@ pub fn banner(facts: &Facts) -> String {
         "  curl -H 'content-type: application/x-ndjson' -d '{{\"device_id\":\"d1\",\"temp\":31.5}}' '{url}/events?key=/device_id'"
     ));
     line(format_args!("  anabranch tail --node {url} --from beginning"));
+    if let Some((scheme, addr)) = facts.mqtt.iter().find(|(scheme, _)| *scheme == "mqtt") {
+        line(format_args!("  anabranch mqtt sub '#' --url {scheme}://{addr}"));
+    }
     line(format_args!("  curl {url}/metrics"));
     out
 }

@@ -21,6 +21,7 @@ Examples:
   anabranch demo                                    a node and a fleet of 100,000 devices, for 20 seconds
   anabranch check --config anabranch.toml           every problem of a configuration at once
   anabranch tail --filter 'temp > 30'               follow the log of a running node
+  anabranch mqtt sub 'plant/#'                      follow topics of a node with --mqtt-listen, or of any MQTT broker
   anabranch pipe --route 'temp > 30=>parquet:hot' events.ndjson"
 )]
 pub struct Cli {
@@ -64,6 +65,8 @@ pub enum Command {
     Replay(crate::replay::ReplayArgs),
     /// List events that no webhook took, or send them again.
     DeadLetters(crate::dead_letters::DeadLettersArgs),
+    /// Publish and subscribe over MQTT, and make lines for a password file.
+    Mqtt(crate::mqtt::MqttArgs),
 }
 
 /// Flags of `anabranch run`; each wins over its environment variable, and that over the file.

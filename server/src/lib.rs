@@ -13,6 +13,7 @@ pub mod demo;
 pub mod explain;
 pub mod logging;
 pub mod metrics;
+pub mod mqtt;
 pub mod node;
 pub mod pipe;
 pub mod render;

@@ -28,5 +28,6 @@ fn main() -> ExitCode {
         Command::Tail(args) => server::tail::run(args),
         Command::Replay(args) => server::replay::run(args),
         Command::DeadLetters(args) => server::dead_letters::run(args),
+        Command::Mqtt(args) => server::mqtt::run(args),
     }
 }

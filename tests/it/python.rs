@@ -17,23 +17,33 @@ fn python() -> Option<PathBuf> {
 }
 
 fn install() -> Option<PathBuf> {
+    environment("readers", &PACKAGES, &PACKAGES)
+}
+
+/// Where tests keep what they install.
+pub fn cache() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+    std::env::var_os("ANABRANCH_CACHE").map_or_else(|| home.join(".cache/anabranch"), PathBuf::from)
+}
+
+/// The Python of a folder in the cache that has packages, by the names under which they are installed and imported; `None` where
+/// there is no Python at all.
+pub fn environment(folder: &str, packages: &[&str], imports: &[&str]) -> Option<PathBuf> {
     let found = Command::new("python3").arg("--version").output().is_ok_and(|version| version.status.success());
     if !found {
         return None;
     }
-    let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
-    let cache = std::env::var_os("ANABRANCH_CACHE").map_or_else(|| home.join(".cache/anabranch"), PathBuf::from);
-    let folder = cache.join("readers");
+    let folder = cache().join(folder);
     let python = folder.join("bin/python");
     let has_all = |python: &Path| {
-        let import = format!("import {}", PACKAGES.join(", "));
+        let import = format!("import {}", imports.join(", "));
         Command::new(python).args(["-c", &import]).output().is_ok_and(|done| done.status.success())
     };
     if !has_all(&python) {
         let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().expect("python3 starts");
         assert!(made.success(), "python3 -m venv does not work: install python3-venv");
-        let pip = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES).status();
-        assert!(pip.expect("pip starts").success(), "pip cannot install {PACKAGES:?}");
+        let pip = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages).status();
+        assert!(pip.expect("pip starts").success(), "pip cannot install {packages:?}");
     }
     Some(python)
 }

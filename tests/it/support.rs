@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -71,6 +71,8 @@ pub struct Node {
     child: Child,
     /// `http://host:port`
     pub url: String,
+    /// What it has said on its standard output.
+    said: Arc<Mutex<String>>,
     log: PathBuf,
 }
 
@@ -78,6 +80,11 @@ impl Node {
     /// Starts a node on a configuration and waits until it says where it listens. `listen` is `127.0.0.1:0` or the address of
     /// one that was here before.
     pub fn start(config: &Path, data: &Path, listen: &str) -> Self {
+        Self::start_with(config, data, listen, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(config: &Path, data: &Path, listen: &str, more: &[&str]) -> Self {
         let log = data.with_extension("stderr");
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let mut child = Command::new(binary())
@@ -87,6 +94,7 @@ impl Node {
             .arg("--data-dir")
             .arg(data)
             .args(["--http-listen", listen])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
@@ -98,9 +106,30 @@ impl Node {
             panic!("the node did not start: {first}{}", std::fs::read_to_string(&log).unwrap_or_default());
         };
         let url = url.to_owned();
-        // The rest is for people; the pipe must not fill up.
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Self { child, url, log }
+        let said = Arc::new(Mutex::new(first));
+        let told = said.clone();
+        // The rest says where else it listens, and is for people; the pipe must not fill up.
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                told.lock().expect("not poisoned").push_str(&format!("{line}\n"));
+            }
+        });
+        Self { child, url, said, log }
+    }
+
+    /// `host:port` of another listener, by the scheme with which the node says it: `mqtt`, `mqtts`, `ws`, `wss`.
+    pub fn address(&self, scheme: &str) -> String {
+        let mut found = None;
+        let begins = format!("{scheme}://");
+        let what =
+            || format!("the node says where {begins} is\n{}{}", self.said.lock().expect("not poisoned"), self.log());
+        eventually_or(what, || {
+            let said = self.said.lock().expect("not poisoned");
+            let word = said.split_whitespace().find_map(|word| word.strip_prefix(&begins));
+            found = word.map(|word| word.trim_end_matches(['/', ',']).to_owned());
+            found.is_some()
+        });
+        found.expect("just seen")
     }
 
     /// `host:port`

@@ -115,6 +115,8 @@ pub struct Broker {
     /// The topic that a client was just allowed to publish to, if it is not the one it was allowed to before.
     new_topic: String,
     is_new_topic: bool,
+    /// No connection is read: the shards have no room.
+    is_blocked: bool,
     stopping: bool,
     counts: Counts,
     /// See [`Effects`].
@@ -160,6 +162,7 @@ impl Broker {
             abandoned: HashMap::new(),
             new_topic: String::new(),
             is_new_topic: false,
+            is_blocked: false,
             stopping: false,
             counts: Counts::default(),
             effects: Effects::default(),
@@ -174,6 +177,11 @@ impl Broker {
     /// The time of what follows.
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
+    }
+
+    /// Whether connections are not read just now: a client that is not heard then is not gone.
+    pub fn set_blocked(&mut self, is_blocked: bool) {
+        self.is_blocked = is_blocked;
     }
 
     /// What all cores share.
@@ -300,7 +308,10 @@ impl Broker {
     fn refuse(&mut self, connection: &mut Connection, error: &DecodeError) -> Handled {
         self.counts.malformed += 1;
         if connection.phase == Phase::New {
-            match error.answer {
+            // Before version 5 a CONNECT that breaks the rules is answered with nothing but the end (3.1.4-1); an unknown version is told so.
+            let is_told =
+                |version: &Version| *version == Version::V5 || error.reason == Reason::UnsupportedProtocolVersion;
+            match error.answer.filter(is_told) {
                 Some(version) => {
                     connection.version = version;
                     self.refuse_connect(connection, error.reason, error.detail);

@@ -171,7 +171,9 @@ pub struct Connection {
     pub away_until: Option<Box<[u64]>>,
     /// Messages of shared subscriptions that wait for room.
     pub given: VecDeque<Given>,
-    /// SUBACKs that wait until what they say is stored, by packet identifier.
+    /// Its session is, or may be, in the store.
+    pub is_stored: bool,
+    /// SUBACKs that wait until what they say is stored, by packet identifier; CONNACK as 0.
     pub held: Vec<(u16, Vec<u8>)>,
     /// Number of its life-cycle events.
     pub sequence: u64,
@@ -217,6 +219,7 @@ impl Connection {
             reader_waker: None,
             away_until: None,
             given: VecDeque::new(),
+            is_stored: false,
             held: Vec::new(),
             sequence: 0,
         }

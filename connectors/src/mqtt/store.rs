@@ -9,15 +9,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use engine::batch::Batch;
 use serde::{Deserialize, Serialize};
 
+use super::access::{Attributes, Grants, Identity};
 use super::codec::{Qos, SubscribeOptions};
 use super::mail::Mail;
 use super::node::Mailboxes;
 use super::registry::{Parked, Place};
 use super::retained;
 use super::session::{Incoming, NEVER_EXPIRES_S, Origin, Position, Session, Subscription};
+use super::will::Will;
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +95,16 @@ struct StoredInFlight {
 }
 
 #[derive(Serialize, Deserialize)]
+struct StoredWill {
+    topic: String,
+    payload: String,
+    qos: u8,
+    retain: bool,
+    delay_s: u32,
+    properties: String,
+}
+
+#[derive(Serialize, Deserialize)]
 struct StoredSession {
     client_id: Box<str>,
     name: Box<str>,
@@ -102,10 +116,12 @@ struct StoredSession {
     position: Option<Box<[u64]>>,
     in_flight: Vec<StoredInFlight>,
     incoming: Vec<u16>,
+    /// Of a client that was connected, or whose will's delay was not over.
+    will: Option<StoredWill>,
 }
 
-/// A session as it is stored.
-pub fn encode(session: &Session, expires_at_ms: Option<i64>) -> Vec<u8> {
+/// A session as it is stored, with the will of its client.
+pub fn encode(session: &Session, will: Option<&Will>, expires_at_ms: Option<i64>) -> Vec<u8> {
     let subscriptions = session.subscriptions.iter().map(|known| StoredSubscription {
         filter: known.filter.clone(),
         qos: known.options.qos as u8,
@@ -138,6 +154,14 @@ pub fn encode(session: &Session, expires_at_ms: Option<i64>) -> Vec<u8> {
         },
         in_flight: in_flight.collect(),
         incoming: session.incoming.iter().map(|known| known.packet_id).collect(),
+        will: will.map(|will| StoredWill {
+            topic: will.topic.clone(),
+            payload: BASE64.encode(&will.payload),
+            qos: will.qos,
+            retain: will.retain,
+            delay_s: will.delay_s,
+            properties: BASE64.encode(&will.properties),
+        }),
     };
     // Texts and numbers: there is nothing that cannot be written.
     serde_json::to_vec(&stored).unwrap_or_default()
@@ -168,7 +192,26 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<Parked> {
     }
     session.incoming = stored.incoming.into_iter().map(|packet_id| Incoming { packet_id, is_doubtful: true }).collect();
     session.position = Position::At(stored.position.filter(|position| fits(position)).unwrap_or(checkpoint.into()));
-    let mut parked = Parked::new(Box::new(session), None, now_ms);
+    let will = match stored.will {
+        Some(will) => Some(Box::new(Will {
+            client_id: session.client_id.clone(),
+            // What it may do was looked at when it connected.
+            identity: Some(Arc::new(Identity {
+                name: session.name.clone(),
+                attributes: Attributes::default(),
+                expires_at_s: None,
+                grants: Arc::new(Grants::everything()),
+            })),
+            topic: will.topic,
+            payload: BASE64.decode(will.payload).ok()?,
+            qos: will.qos,
+            retain: will.retain,
+            delay_s: will.delay_s,
+            properties: BASE64.decode(will.properties).ok()?,
+        })),
+        None => None,
+    };
+    let mut parked = Parked::new(Box::new(session), will, now_ms);
     if stored.expiry_s != NEVER_EXPIRES_S && stored.expires_at_ms.is_some() {
         parked.expires_at_ms = stored.expires_at_ms;
     }

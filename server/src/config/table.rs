@@ -35,10 +35,18 @@ impl Table<'_> {
         self.entries.iter().find(|(found, _)| found.get_ref() == key).map(|(found, _)| found.span())
     }
 
-    /// Place of a key's value, or of the table if it does not have the key.
-    pub fn value_span(&self, key: &str) -> Span {
-        let value = self.entries.iter().find(|(found, _)| found.get_ref() == key);
-        value.map_or_else(|| self.span.clone(), |(_, value)| value.span())
+    /// Place of a key's value; of what comes nearest to it if it is not there. A key of a table within has dots: `access.jwt.audience`.
+    pub fn value_span(&self, path: &str) -> Span {
+        let (mut entries, mut span) = (self.entries, self.span.clone());
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let Some((key, value)) = entries.iter().find(|(key, _)| key.get_ref() == name) else { break };
+            match value.get_ref() {
+                DeValue::Table(inner) if names.peek().is_some() => (entries, span) = (inner, key.span()),
+                _ => return value.span(),
+            }
+        }
+        span
     }
 
     /// Reads the table without the keys in `except`. `None` if something was wrong: it is in `problems`.

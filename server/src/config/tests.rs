@@ -155,6 +155,10 @@ fn the_manual_has_every_key() {
     all.extend(keys::<ParquetConfig>());
     all.extend(keys::<NdjsonConfig>());
     all.extend(keys::<MqttSinkConfig>());
+    all.extend(keys::<connectors::mqtt::MqttConfig>());
+    all.extend(keys::<connectors::mqtt::access::AccessConfig>());
+    all.extend(keys::<connectors::mqtt::access::JwtConfig>());
+    all.extend(keys::<connectors::mqtt::tls::TlsConfig>());
     all.extend(keys::<connectors::mqtt::mapping::MappingConfig>());
     all.extend(keys::<connectors::mqtt::mapping::EnrichmentConfig>());
     assert!(all.len() > 50, "{all:?}");

@@ -36,6 +36,13 @@ fn snapshot() -> NodeSnapshot {
         routes: 2,
         routes_scanned: 1,
         route_table_bytes: 4096,
+        mqtt: Some(MqttSnapshot {
+            counters: vec![("lost_events", "Events lost", 6)],
+            sessions: 3,
+            retained_messages: 2,
+            retained_bytes: 90,
+            retained_refused: 1,
+        }),
     }
 }
 
@@ -76,6 +83,9 @@ fn every_number_is_there() {
         (format!("anabranch_endpoint_lag_bytes{endpoint}"), 2000.0),
         (format!("anabranch_endpoint_lag_seconds{endpoint}"), 70.0),
         (format!("anabranch_endpoint_behind{endpoint}"), 1.0),
+        ("anabranch_mqtt_lost_events_total".to_owned(), 6.0),
+        ("anabranch_mqtt_sessions".to_owned(), 3.0),
+        ("anabranch_mqtt_retained_refused_total".to_owned(), 1.0),
     ] {
         assert_eq!(samples.get(name.as_str()), Some(&value), "{name} in\n{text}");
     }
@@ -89,4 +99,15 @@ fn a_node_without_anything_still_renders() {
     assert!(!text.contains("endpoint"), "no family without a value: {text}");
     // A default histogram has no buckets.
     assert_eq!(Histogram::default().count(), 0);
+}
+
+#[test]
+fn the_manual_has_every_number_of_mqtt() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
+    let manual = std::fs::read_to_string(path).expect("the manual");
+    let stats = connectors::mqtt::stats::MqttStats::default();
+    let names: Vec<String> = stats.all().map(|(name, ..)| format!("`{name}_total`")).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !manual.contains(*name)).collect();
+    assert!(missing.is_empty(), "docs/operating.md does not tell of {missing:?}");
 }

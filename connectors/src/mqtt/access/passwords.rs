@@ -159,8 +159,9 @@ fn check(hash: &str) -> Result<bool, String> {
         };
     }
     if !hash.starts_with("$argon2id$") {
-        return Err("the hash is neither argon2id ($argon2id$...) nor bcrypt ($2b$...); make it with `argon2` or `htpasswd -nB`"
-            .to_owned());
+        return Err(
+            "the hash is neither argon2id ($argon2id$...) nor bcrypt ($2b$...); use `anabranch mqtt passwd`".to_owned()
+        );
     }
     let parsed = PasswordHash::new(hash).map_err(|error| format!("not an argon2id hash: {error}"))?;
     let params = argon2::Params::try_from(&parsed).map_err(|error| format!("not an argon2id hash: {error}"))?;

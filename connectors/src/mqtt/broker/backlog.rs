@@ -127,6 +127,7 @@ impl Broker {
             return BacklogStep::Wait;
         }
         session.position = Position::Live;
+        session.is_dirty = true;
         for subscription in &mut session.subscriptions {
             subscription.since = None;
         }

@@ -11,6 +11,7 @@ use crate::mqtt::connection::{Allowed, Connection, Phase, Wish};
 use crate::mqtt::mail::Mail;
 use crate::mqtt::registry::{Claim, ClaimError, Parked, Place};
 use crate::mqtt::session::{NEVER_EXPIRES_S, Position, Session};
+use crate::mqtt::store::{self, Changes};
 use crate::mqtt::will::Will;
 
 /// Longest client identifier: it may become the key of events.
@@ -181,6 +182,7 @@ impl Broker {
         let Some(wish) = connection.wish.take() else { return };
         let name = connection.identity.as_ref().map_or_else(|| Arc::from(""), |identity| identity.name.clone());
         let is_over = |parked: &Parked| parked.expires_at_ms.is_some_and(|at_ms| at_ms <= self.now.unix_ms);
+        let was_stored = parked.is_some();
         let (session, is_present) = match parked {
             Some(parked) if wish.clean_start || is_over(&parked) => {
                 // It ends now; a will that waited for the client to come back goes with it (3.1.3-9).
@@ -200,7 +202,20 @@ impl Broker {
         connection.phase = Phase::Open;
         connection.sequence = self.node.next_sequence();
         self.counts.connections_opened += 1;
+        let is_kept = session.is_persistent() || connection.will.is_some();
+        connection.is_stored = is_kept || was_stored;
         self.answer(connection, &wish, is_present);
+        // What a client may count on after a crash is on disk before it is told: that there is a session, that there is none any more.
+        if self.node.is_durable && !is_present && (is_kept || was_stored) {
+            connection.held.push((0, std::mem::take(&mut connection.out)));
+            connection.is_paused = true;
+            let record = is_kept.then(|| store::encode(&session, connection.will.as_deref(), None));
+            self.store(Changes {
+                sessions: vec![(session.client_id.clone(), record)],
+                subscribers: vec![(connection.place, 0)],
+                ..Changes::default()
+            });
+        }
         connection.auth_method = wish.auth_method;
         if connection.keep_alive_s > 0 {
             let due = connection.heard_ms + u64::from(connection.keep_alive_s) * 1500;

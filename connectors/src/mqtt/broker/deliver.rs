@@ -150,6 +150,8 @@ impl Broker {
         let Some(mut connection) = self.slots[index as usize].connection.take() else { return };
         if let Some(session) = &mut connection.session {
             session.position = Position::At(self.tap.clone());
+            // As it is stored it follows its core: after a crash it would miss what it is behind with.
+            session.is_dirty = true;
         }
         self.read_backlog(&mut connection);
         self.put(connection);

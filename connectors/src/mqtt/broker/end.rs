@@ -92,7 +92,8 @@ impl Broker {
         if was == Phase::Closed {
             return;
         }
-        if let (Some(reason), Phase::Open) = (ending.reason, was) {
+        let has_connack = !connection.held.iter().any(|(packet_id, _)| *packet_id == 0);
+        if let (Some(reason), Phase::Open, true) = (ending.reason, was, has_connack) {
             Self::disconnect(connection, reason, ending.detail);
         }
         self.touch(connection);
@@ -123,10 +124,9 @@ impl Broker {
             session.position = Position::At(self.tap.clone());
         }
         let mut will = connection.will.take().filter(|_| ending.publishes_will);
-        if will.as_ref().is_some_and(|will| will.delay_s == 0) || !session.is_persistent() {
-            if let Some(will) = will.take() {
-                self.publish_will(&will);
-            }
+        let waits = session.is_persistent();
+        if let Some(will) = will.take_if(|will| will.delay_s == 0 || !waits) {
+            self.publish_will(&will);
         }
         let heir = connection.heir.take();
         if session.is_persistent() {
@@ -138,8 +138,8 @@ impl Broker {
             }
         } else {
             self.forget_shares(&session);
-            if session.is_dirty {
-                // It was to stay at first, so it may be stored.
+            if connection.is_stored {
+                // At once: a will is not to be published after a crash for a client that went as it should.
                 self.store_session(&session.client_id, None);
             }
             match heir {
@@ -177,7 +177,8 @@ impl Broker {
 
     /// The session stays while its client is away.
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
-        let record = store::encode(&parked.session, parked.expires_at_ms);
+        let will = parked.will.as_ref().map(|(will, _)| &**will);
+        let record = store::encode(&parked.session, will, parked.expires_at_ms);
         self.store_session(&parked.session.client_id, Some(record));
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);

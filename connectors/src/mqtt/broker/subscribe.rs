@@ -67,7 +67,7 @@ impl Broker {
             // What a client may count on after a crash is on disk before it is told.
             Some(session) if self.node.is_durable => {
                 connection.held.push((subscribe.packet_id, answer));
-                let record = store::encode(session, None);
+                let record = store::encode(session, connection.will.as_deref(), None);
                 self.store(Changes {
                     sessions: vec![(session.client_id.clone(), Some(record))],
                     subscribers: vec![(connection.place, subscribe.packet_id)],
@@ -144,11 +144,13 @@ impl Broker {
                 return Err(Refused::Connection(Reason::ProtocolError, "no local in a shared subscription"));
             }
             if !settings.shared_available {
-                return Err(Refused::Filter(Reason::SharedSubscriptionsNotSupported));
+                let detail = "shared subscriptions are not available";
+                return Err(unavailable(connection, Reason::SharedSubscriptionsNotSupported, detail));
             }
         }
         if own.contains(['+', '#']) && !settings.wildcard_available {
-            return Err(Refused::Filter(Reason::WildcardSubscriptionsNotSupported));
+            let detail = "wildcards are not available";
+            return Err(unavailable(connection, Reason::WildcardSubscriptionsNotSupported, detail));
         }
         let is_allowed = connection.identity.as_ref().is_some_and(|identity| {
             let client = Publisher { client_id: &connection.client_id, identity, version: connection.version };
@@ -241,14 +243,19 @@ impl Broker {
     /// The store has kept, or could not keep, what these clients have subscribed to.
     pub(super) fn stored(&mut self, subscribers: &[(Place, u16)], is_kept: bool) {
         for (place, packet_id) in subscribers {
+            // 0 stands for CONNACK.
+            let is_connack = *packet_id == 0;
             let Some(mut connection) = self.take(*place) else { continue };
             if let Some(at) = connection.held.iter().position(|(held, _)| held == packet_id) {
                 let (_, answer) = connection.held.remove(at);
+                if is_connack {
+                    connection.is_paused = false;
+                }
                 if is_kept {
                     connection.out.extend_from_slice(&answer);
                     self.send_waiting(&mut connection);
                 } else {
-                    let detail = "the subscription could not be stored";
+                    let detail = "the session could not be stored";
                     self.end(&mut connection, Ending::error(Reason::ImplementationSpecific, detail));
                 }
             }
@@ -302,6 +309,11 @@ impl Broker {
             self.mail(home_of(share, self.node.cores()), leave);
         }
     }
+}
+
+/// What CONNACK said not to be there must not be asked for (3.2.2.3.11 to 13); earlier versions could not be told.
+fn unavailable(connection: &Connection, reason: Reason, detail: &'static str) -> Refused {
+    if connection.is_v5() { Refused::Connection(reason, detail) } else { Refused::Filter(reason) }
 }
 
 /// Why a subscription is not made.

@@ -76,7 +76,7 @@ impl Broker {
                     return;
                 }
                 // Who is not read cannot be heard.
-                if !connection.takes_packets() {
+                if self.is_blocked || !connection.takes_packets() {
                     connection.heard_ms = self.now.tick_ms;
                 }
                 // One and a half times the keep-alive (3.1.2-22).
@@ -108,10 +108,10 @@ impl Broker {
                 && session.is_dirty
             {
                 session.is_dirty = false;
-                let record = if session.is_persistent() { Some(store::encode(session, None)) } else { None };
+                let will = connection.will.as_deref();
+                let is_kept = session.is_persistent() || will.is_some();
+                let record = is_kept.then(|| store::encode(session, will, None));
                 changes.sessions.push((session.client_id.clone(), record));
-                // It is still to be removed from the store when it ends.
-                session.is_dirty = !session.is_persistent();
             }
         }
         if self.core == 0 {

@@ -1,4 +1,4 @@
-//! The settings of the mapping, as they stand in `[listeners.mqtt]`.
+//! The settings of the mapping, as they stand in `[listeners.mqtt.mapping]`.
 
 use serde::{Deserialize, Serialize};
 

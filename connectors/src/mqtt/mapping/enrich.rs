@@ -178,7 +178,7 @@ fn is_word(name: &str) -> bool {
 pub(super) fn problems(settings: &[EnrichmentConfig]) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut add = |message: String, help: &str| {
-        found.push(Problem { field: "enrichments", message, help: help.to_owned() });
+        found.push(Problem { field: "mapping.enrichments", message, help: help.to_owned() });
     };
     if settings.len() > ENRICHMENTS_MAX {
         add(format!("{} enrichments are more than {ENRICHMENTS_MAX}", settings.len()), "keep those that are used");

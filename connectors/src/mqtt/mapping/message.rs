@@ -3,7 +3,7 @@
 //! | event | message |
 //! |---|---|
 //! | was published over MQTT | as it was sent, its expiry shortened to what is left |
-//! | came another way and has a topic name as `subject` | QoS 1, data as payload, attributes and properties as user properties (MQTT binding of CloudEvents, binary mode) |
+//! | came another way, has a topic name as `subject` | QoS 1, the data, all else as user properties (CloudEvents over MQTT, binary) |
 //! | IoT Hub telemetry, life-cycle, no `subject` or one with a wildcard | none |
 
 use engine::event::{CONTENT_TYPE, Event, MESSAGE_SOURCE, MQTT};

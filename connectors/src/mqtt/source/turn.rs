@@ -63,6 +63,7 @@ pub async fn run(core: Rc<Core>) {
         for reading in std::mem::take(&mut broker.effects.readers) {
             tokio::task::spawn_local(backlog::read(core.clone(), reading));
         }
+        broker.set_blocked(!has_room);
         broker.wake_touched();
         broker.show_counts();
         drop(broker);
