@@ -65,7 +65,7 @@ fn in_flight(session: &Session) -> Vec<Shown> {
 proptest! {
     #[test]
     fn what_is_stored_is_read_as_it_was(session in session(), expires_at_ms in prop::option::of(0i64..1 << 50)) {
-        let bytes = encode(&session, expires_at_ms);
+        let bytes = encode(&session, None, expires_at_ms);
         let checkpoint = [7, 8, 9];
         let parked = decode(&bytes, &checkpoint, 1000).expect("of this version");
         let read = &parked.session;
@@ -95,7 +95,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(session in session(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let mut bytes = encode(&session, None);
+        let mut bytes = encode(&session, None, None);
         let at = at.index(bytes.len());
         bytes[at] = byte;
         drop(decode(&bytes, &[0; 3], 0));
@@ -107,7 +107,7 @@ proptest! {
 fn a_position_of_another_log_is_not_gone_on_from() {
     let mut session = Session::new("c".into(), "c".into(), 10);
     session.position = Position::At([1, 2].into());
-    let parked = decode(&encode(&session, None), &[5, 6, 7], 0).expect("of this version");
+    let parked = decode(&encode(&session, None, None), &[5, 6, 7], 0).expect("of this version");
     assert_eq!(parked.session.position, Position::At([5, 6, 7].into()));
 }
 
@@ -115,7 +115,7 @@ fn a_position_of_another_log_is_not_gone_on_from() {
 fn identifiers_that_no_message_has_are_refused() {
     let mut session = Session::new("c".into(), "c".into(), 10);
     session.send(Qos::AtLeastOnce, Origin::Log { partition: 0, offset: 0 });
-    let text = String::from_utf8(encode(&session, None)).expect("JSON");
+    let text = String::from_utf8(encode(&session, None, None)).expect("JSON");
     assert!(decode(text.as_bytes(), &[0], 0).is_some());
     let wrong = text.replace("\"packet_id\":1", "\"packet_id\":0");
     assert!(wrong != text && decode(wrong.as_bytes(), &[0], 0).is_none());

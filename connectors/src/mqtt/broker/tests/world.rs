@@ -228,6 +228,7 @@ impl World {
 
     /// The store has, or has not, kept what it was sent.
     pub fn tell_stored(&mut self, is_kept: bool) {
+        self.store();
         for (place, packet_id) in std::mem::take(&mut self.unstored) {
             let stored = Mail::Stored { subscribers: vec![(place, packet_id)], is_kept };
             self.node.mailboxes().send(place.core, stored);
