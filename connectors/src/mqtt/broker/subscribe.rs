@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::deliver::{ClientTarget, Target};
 use super::share::home_of;
-use super::{Broker, Ending, Handled, Place};
+use super::{Broker, Ending, Handled, LifeCycle, Place};
 use crate::mqtt::codec::{
-    Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_suback,
+    ConnAck, ConnAckProperties, Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_connack, write_suback,
     write_unsuback,
 };
 use crate::mqtt::connection::Connection;
@@ -254,6 +254,11 @@ impl Broker {
                 if is_kept {
                     connection.out.extend_from_slice(&answer);
                     self.send_waiting(&mut connection);
+                } else if is_connack {
+                    let (reason, properties) = (Reason::ServerUnavailable, ConnAckProperties::default());
+                    let refusal = ConnAck { session_present: false, reason, properties };
+                    write_connack(&mut connection.out, connection.version, &refusal);
+                    self.end(&mut connection, Ending::silent(LifeCycle::ServerError));
                 } else {
                     let detail = "the session could not be stored";
                     self.end(&mut connection, Ending::error(Reason::ImplementationSpecific, detail));

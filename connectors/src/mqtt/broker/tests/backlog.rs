@@ -215,6 +215,26 @@ fn a_subscription_made_while_behind_takes_nothing_older() {
 }
 
 #[test]
+fn a_subscription_made_while_behind_takes_nothing_older_on_a_core_whose_tap_is_behind_either() {
+    let mut world = World::new(2);
+    let publishers = publishers(&mut world);
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.lose(sub);
+    world.follows[1] = false;
+    world.publish(publishers[0], "t", "old", 1, 1);
+    world.auto.reads = false;
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "t", 1);
+    world.auto.reads = true;
+    let (sub, _) = world.join(1, &lasting("sub", 100));
+    world.follows[1] = true;
+    world.settle();
+    world.publish(publishers[0], "t", "new", 1, 2);
+    assert_eq!(world.payloads(sub), ["new"]);
+    assert!(is_live(&mut world, sub) && world.readers() == 0);
+}
+
+#[test]
 fn what_retention_removed_is_passed_over() {
     let mut world = World::new(1);
     let publishers = publishers(&mut world);
