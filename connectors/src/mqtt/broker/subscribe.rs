@@ -10,8 +10,8 @@ use super::deliver::{ClientTarget, Target};
 use super::share::home_of;
 use super::{Broker, Ending, Handled, LifeCycle, Place};
 use crate::mqtt::codec::{
-    ConnAck, ConnAckProperties, Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_connack, write_suback,
-    write_unsuback,
+    ConnAck, ConnAckProperties, Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version,
+    is_topic_filter, write_connack, write_suback, write_unsuback,
 };
 use crate::mqtt::connection::Connection;
 use crate::mqtt::limits::{TOPIC_LEVELS_MAX, WAITING_MAX};
