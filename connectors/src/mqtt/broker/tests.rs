@@ -7,6 +7,7 @@ mod connect;
 mod deliver;
 mod model;
 mod publish;
+mod share_model;
 mod shares;
 mod subscribe;
 mod take_over;
