@@ -176,12 +176,7 @@ impl Broker {
         let subscription = Subscription { filter: filter.into(), options, id, since };
         let is_shared = split_share(filter).is_some();
         if !is_shared && (options.retain_handling == 0 || options.retain_handling == 1 && known.is_none()) {
-            for message in self.node.retained.matching(filter) {
-                // Shown by another core first: this one's tap brings it as news.
-                let tap = self.tap.get(message.partition() as usize);
-                if tap.is_some_and(|tap| message.base_offset() >= *tap) {
-                    continue;
-                }
+            for message in self.node.retained.matching(filter, &self.tap) {
                 if session.waiting.len() < WAITING_MAX {
                     session.waiting.push_back(Waiting { message, qos: options.qos, id });
                 }

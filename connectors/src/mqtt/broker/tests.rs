@@ -7,6 +7,7 @@ mod connect;
 mod deliver;
 mod model;
 mod publish;
+mod restart;
 mod share_model;
 mod shares;
 mod subscribe;

@@ -76,6 +76,8 @@ pub struct World {
     pub follows: Vec<bool>,
     pub stored: HashMap<Arc<str>, Vec<u8>>,
     pub unstored: Vec<(Place, u16)>,
+    retained: HashMap<Box<str>, Arc<Batch>>,
+    taps: HashMap<u16, Box<[u64]>>,
     pub now: Now,
     acked: Heads,
     store: Receiver<Changes>,
@@ -137,6 +139,8 @@ impl World {
             follows: vec![true; cores],
             stored: HashMap::new(),
             unstored: Vec::new(),
+            retained: HashMap::new(),
+            taps: HashMap::new(),
             now,
             acked,
             store,
@@ -223,8 +227,31 @@ impl World {
                     None => drop(self.stored.remove(&client_id)),
                 }
             }
+            for (topic, message) in changes.retained {
+                match message {
+                    Some(message) => drop(self.retained.insert(topic, message)),
+                    None => drop(self.retained.remove(&topic)),
+                }
+            }
+            self.taps.extend(changes.checkpoint);
             self.unstored.extend(changes.subscribers);
         }
+    }
+
+    /// The node as it is after a crash: what was stored and what the log has is left.
+    pub fn crash(mut self, cores: usize) -> Self {
+        self.store();
+        let lowest = |at: usize| self.taps.values().map(|tap| tap[at]).min().unwrap_or(0);
+        let saved = Saved {
+            sessions: self.stored.values().cloned().collect(),
+            retained: self.retained.iter().map(|(topic, batch)| (topic.to_string(), batch.bytes().to_vec())).collect(),
+            checkpoint: (self.taps.len() == self.brokers.len()).then(|| (0..PARTITIONS as usize).map(lowest).collect()),
+        };
+        let mut world = Self::start(cores, self.node.settings.clone(), &saved, self.log);
+        world.stored = self.stored;
+        world.retained = self.retained;
+        world.settle();
+        world
     }
 
     /// The store has, or has not, kept what it was sent.
