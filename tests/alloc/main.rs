@@ -2,6 +2,8 @@
 //!
 //! What may allocate is the batch: its bytes and its row index grow a few times while they are filled.
 
+mod mqtt;
+
 use std::sync::Arc;
 
 use connectors::intake::Intake;

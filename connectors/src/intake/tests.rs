@@ -8,6 +8,8 @@ use futures_util::task::noop_waker;
 
 use super::*;
 
+mod shared;
+
 struct Shard {
     from: Consumer<Submitted>,
     back: Producer<Ack>,

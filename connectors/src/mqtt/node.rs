@@ -133,13 +133,7 @@ impl Node {
         };
         for (topic, bytes) in &saved.retained {
             match decode_stored(bytes) {
-                Ok(mut batch) => {
-                    // Of a log that is no more: it is before everything that comes.
-                    if ends.get(batch.partition() as usize).is_none_or(|end| batch.base_offset() >= *end) {
-                        batch.set_base_offset(0);
-                    }
-                    node.retained.restore(topic, Arc::new(batch));
-                }
+                Ok(batch) => node.retained.restore(topic, Arc::new(batch), ends),
                 Err(error) => tracing::error!(topic, %error, "a stored retained message cannot be read"),
             }
         }

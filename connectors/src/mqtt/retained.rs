@@ -74,9 +74,14 @@ impl Retained {
         });
     }
 
-    /// A stored message, at a start.
-    pub fn restore(&self, topic: &str, message: Arc<Batch>) {
-        let (place, timestamp_ms) = ((message.partition(), message.base_offset()), message.max_timestamp_ms());
+    /// A stored message, at a start of a log that ends at `ends`.
+    pub fn restore(&self, topic: &str, message: Arc<Batch>, ends: &[u64]) {
+        let mut place = (message.partition(), message.base_offset());
+        if ends.get(place.0 as usize).is_none_or(|end| place.1 >= *end) {
+            // Of a log that is no more: it is older than everything that comes.
+            place = (u32::MAX, 0);
+        }
+        let timestamp_ms = message.max_timestamp_ms();
         self.take(topic, place, timestamp_ms, || Some(message));
         self.lock().changed.remove(topic);
     }
@@ -111,10 +116,12 @@ impl Retained {
         inner.topics.insert(topic.into(), Kept { message, place, timestamp_ms });
     }
 
-    /// The messages whose topics `filter` takes, in the order of their topics.
-    pub fn matching(&self, filter: &str) -> Vec<Arc<Batch>> {
+    /// The messages whose topics `filter` takes, in the order of their topics. Not those behind `tap`, which another core has shown
+    /// first: whoever asks gets them as news.
+    pub fn matching(&self, filter: &str, tap: &[u64]) -> Vec<Arc<Batch>> {
         let inner = self.lock();
-        let message = |kept: &Kept| kept.message.clone();
+        let is_news = |(partition, offset): (u32, u64)| tap.get(partition as usize).is_some_and(|tap| offset >= *tap);
+        let message = |kept: &Kept| kept.message.clone().filter(|_| !is_news(kept.place));
         if !filter.contains(['+', '#']) {
             return inner.topics.get(filter).and_then(message).into_iter().collect();
         }

@@ -120,8 +120,10 @@ impl Broker {
             };
             return BacklogStep::Read { partition: partition as u32, from };
         }
-        if position.iter().zip(&self.tap).any(|(at, tap)| at > tap) {
-            // It comes from a core whose tap was further on.
+        let is_ahead = |of: &[u64]| of.iter().zip(&self.tap).any(|(at, tap)| at > tap);
+        let since = session.subscriptions.iter().filter_map(|known| known.since.as_deref());
+        if is_ahead(position) || since.into_iter().any(is_ahead) {
+            // It, or a subscription, comes from a core whose tap was further on.
             connection.reader_waker = Some(waker.clone());
             self.tap_waiters.push(Reading::Session(connection.place));
             return BacklogStep::Wait;

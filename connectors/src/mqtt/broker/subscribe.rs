@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::deliver::{ClientTarget, Target};
 use super::share::home_of;
-use super::{Broker, Ending, Handled, Place};
+use super::{Broker, Ending, Handled, LifeCycle, Place};
 use crate::mqtt::codec::{
-    Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version, is_topic_filter, write_suback,
-    write_unsuback,
+    ConnAck, ConnAckProperties, Qos, Reason, Subscribe, SubscribeOptions, Unsubscribe, UserProperties, Version,
+    is_topic_filter, write_connack, write_suback, write_unsuback,
 };
 use crate::mqtt::connection::Connection;
 use crate::mqtt::limits::{TOPIC_LEVELS_MAX, WAITING_MAX};
@@ -180,12 +180,7 @@ impl Broker {
         let subscription = Subscription { filter: filter.into(), options, id, since };
         let is_shared = split_share(filter).is_some();
         if !is_shared && (options.retain_handling == 0 || options.retain_handling == 1 && known.is_none()) {
-            for message in self.node.retained.matching(filter) {
-                // Shown by another core first: this one's tap brings it as news.
-                let tap = self.tap.get(message.partition() as usize);
-                if tap.is_some_and(|tap| message.base_offset() >= *tap) {
-                    continue;
-                }
+            for message in self.node.retained.matching(filter, &self.tap) {
                 if session.waiting.len() < WAITING_MAX {
                     session.waiting.push_back(Waiting { message, qos: options.qos, id });
                 }
@@ -261,6 +256,11 @@ impl Broker {
                 if is_kept {
                     connection.out.extend_from_slice(&answer);
                     self.send_waiting(&mut connection);
+                } else if is_connack {
+                    let (reason, properties) = (Reason::ServerUnavailable, ConnAckProperties::default());
+                    let refusal = ConnAck { session_present: false, reason, properties };
+                    write_connack(&mut connection.out, connection.version, &refusal);
+                    self.end(&mut connection, Ending::silent(LifeCycle::ServerError));
                 } else {
                     let detail = "the session could not be stored";
                     self.end(&mut connection, Ending::error(Reason::ImplementationSpecific, detail));

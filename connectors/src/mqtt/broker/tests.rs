@@ -7,6 +7,8 @@ mod connect;
 mod deliver;
 mod model;
 mod publish;
+mod restart;
+mod share_model;
 mod shares;
 mod subscribe;
 mod take_over;

@@ -18,7 +18,7 @@ fn show(retained: &Retained, topic: &str, batch: &Batch) {
 fn found(retained: &Retained, filter: &str) -> Vec<String> {
     let text =
         |batch: &Arc<Batch>| String::from_utf8_lossy(Event::new(batch, 0).data().unwrap_or_default()).into_owned();
-    retained.matching(filter).iter().map(text).collect()
+    retained.matching(filter, &[]).iter().map(text).collect()
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Sessions that are behind or were away: everything from the log, once, in order, and then live again.
 
 use super::*;
-use crate::mqtt::broker::tests::client::lasting;
+use crate::mqtt::broker::tests::client::{lasting, message};
 use crate::mqtt::broker::tests::publish::id_in;
-use crate::mqtt::codec::{Connect, ReceiptKind};
+use crate::mqtt::codec::{Connect, Publish, ReceiptKind};
 use crate::mqtt::config::MqttConfig;
 use crate::mqtt::session::Position;
 
@@ -168,6 +168,28 @@ fn a_receipt_for_what_is_just_being_read_loses_nothing() {
 }
 
 #[test]
+fn retained_messages_wait_behind_what_is_sent_again() {
+    let mut world = World::new(1);
+    let publishers = publishers(&mut world);
+    let kept = Publish { retain: true, ..message("r", "kept", 1, 1) };
+    world.clients[publishers[0]].packet(&Packet::Publish(kept));
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "t", 1);
+    world.clients[sub].answers = false;
+    world.publish(publishers[0], "t", "under way", 1, 2);
+    world.lose(sub);
+    world.auto.reads = false;
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "r", 1);
+    world.clients[sub].packet(&Packet::PingReq);
+    world.settle();
+    assert_eq!(world.payloads(sub), Vec::<String>::new());
+    world.auto.reads = true;
+    world.settle();
+    assert_eq!(world.payloads(sub), ["under way", "kept"]);
+}
+
+#[test]
 fn a_subscription_made_while_behind_takes_nothing_older() {
     let mut world =
         World::with(1, MqttConfig { out_bytes_max: 4096, life_cycle_events: false, ..MqttConfig::default() });
@@ -190,6 +212,26 @@ fn a_subscription_made_while_behind_takes_nothing_older() {
     world.settle();
     assert_eq!(world.payloads(sub), ["2", "new"]);
     assert!(is_live(&mut world, sub));
+}
+
+#[test]
+fn a_subscription_made_while_behind_takes_nothing_older_on_a_core_whose_tap_is_behind_either() {
+    let mut world = World::new(2);
+    let publishers = publishers(&mut world);
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.lose(sub);
+    world.follows[1] = false;
+    world.publish(publishers[0], "t", "old", 1, 1);
+    world.auto.reads = false;
+    let (sub, _) = world.join(0, &lasting("sub", 100));
+    world.subscribe(sub, "t", 1);
+    world.auto.reads = true;
+    let (sub, _) = world.join(1, &lasting("sub", 100));
+    world.follows[1] = true;
+    world.settle();
+    world.publish(publishers[0], "t", "new", 1, 2);
+    assert_eq!(world.payloads(sub), ["new"]);
+    assert!(is_live(&mut world, sub) && world.readers() == 0);
 }
 
 #[test]

@@ -50,6 +50,26 @@ fn a_disconnect_can_change_how_long_the_session_stays() {
 }
 
 #[test]
+fn a_session_that_stays_is_stored_before_its_client_hears_of_it() {
+    let mut world = World::new(1);
+    world.auto.stores = false;
+    let client = world.client(0, &lasting("c", 100));
+    world.clients[client].packet(&Packet::PingReq);
+    world.settle();
+    assert_eq!((world.take(client), world.stored.len()), (vec![], 1));
+    world.tell_stored(true);
+    world.settle();
+    assert_eq!(world.take(client), [Got::ConnAck { present: false, reason: Reason::Success }, Got::PingResp]);
+    for connect in [lasting("d", 100), Connect { clean_start: false, ..v311("e") }] {
+        let client = world.client(0, &connect);
+        world.tell_stored(false);
+        world.settle();
+        let refused = Got::ConnAck { present: false, reason: Reason::ServerUnavailable };
+        assert_eq!((world.take(client), world.clients[client].is_closed), (vec![refused], true));
+    }
+}
+
+#[test]
 fn a_clean_start_ends_the_session_before() {
     let mut world = World::new(1);
     let (client, _) = world.join(0, &lasting("c", 100));

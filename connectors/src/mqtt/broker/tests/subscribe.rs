@@ -193,8 +193,8 @@ fn no_local_and_retain_as_published() {
 #[test]
 fn a_session_that_stays_hears_of_its_subscription_when_it_is_stored() {
     let mut world = World::new(1);
-    world.auto.stores = false;
     let (client, _) = world.join(0, &lasting("c", 100));
+    world.auto.stores = false;
     let (other, _) = world.join(0, &v5("other"));
     world.clients[other].packet(&retained("t", "kept", 1, 1));
     world.settle();

@@ -106,7 +106,7 @@ fn from_a_connection_that_goes_at_the_same_time() {
         let mut moves = Moves::new();
         moves.publish();
         moves.claim(core);
-        moves.world.lose(0 + 1);
+        moves.world.lose(1);
         moves.publish();
         moves.finish();
         // And the one that asked has gone too.

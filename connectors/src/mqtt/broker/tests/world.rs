@@ -1,19 +1,20 @@
 //! The world around the brokers: a log in memory, rings, mail between cores, readers of backlogs, sockets and a store. Everything
 //! that takes time outside happens when the test says so, or at once where it does not care.
 
+mod outside;
+
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use engine::batch::Batch;
 use engine::lane::Heads;
-use engine::mesh::{Ack, AckLevel, Placed, Refused, Submitted, Ticket};
+use engine::mesh::{Ack, AckLevel, Placed, Submitted, Ticket};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::super::{BacklogStep, Broker, Now, Reading};
+use super::super::{Broker, Now, Reading};
 use super::client::{Flag, Got, Script};
 use crate::intake::{Intake, SharedBatches};
 use crate::mqtt::access::{Access, AccessConfig};
@@ -75,6 +76,8 @@ pub struct World {
     pub follows: Vec<bool>,
     pub stored: HashMap<Arc<str>, Vec<u8>>,
     pub unstored: Vec<(Place, u16)>,
+    retained: HashMap<Box<str>, Arc<Batch>>,
+    taps: HashMap<u16, Box<[u64]>>,
     pub now: Now,
     acked: Heads,
     store: Receiver<Changes>,
@@ -101,7 +104,7 @@ impl World {
         let access = Access::new(&AccessConfig::default()).expect("no files");
         let parts = Parts { settings, name: "node".into(), access, acked: acked.clone(), mailboxes, is_durable: true };
         let removed = vec![0; PARTITIONS as usize];
-        let read = |partition: u32, from| Ok(read(&log, partition, from, usize::MAX));
+        let read = |partition: u32, from| Ok(outside::read(&log, partition, from, usize::MAX));
         let node = Arc::new(Node::with_log(parts, saved, &ends, now.unix_ms, read).expect("the log can be read"));
         node.restore_shares();
         let (keeper, store) = channel();
@@ -136,6 +139,8 @@ impl World {
             follows: vec![true; cores],
             stored: HashMap::new(),
             unstored: Vec::new(),
+            retained: HashMap::new(),
+            taps: HashMap::new(),
             now,
             acked,
             store,
@@ -222,76 +227,40 @@ impl World {
                     None => drop(self.stored.remove(&client_id)),
                 }
             }
+            for (topic, message) in changes.retained {
+                match message {
+                    Some(message) => drop(self.retained.insert(topic, message)),
+                    None => drop(self.retained.remove(&topic)),
+                }
+            }
+            self.taps.extend(changes.checkpoint);
             self.unstored.extend(changes.subscribers);
         }
     }
 
+    /// The node as it is after a crash: what was stored and what the log has is left.
+    pub fn crash(mut self, cores: usize) -> Self {
+        self.store();
+        let lowest = |at: usize| self.taps.values().map(|tap| tap[at]).min().unwrap_or(0);
+        let saved = Saved {
+            sessions: self.stored.values().cloned().collect(),
+            retained: self.retained.iter().map(|(topic, batch)| (topic.to_string(), batch.bytes().to_vec())).collect(),
+            checkpoint: (self.taps.len() == self.brokers.len()).then(|| (0..PARTITIONS as usize).map(lowest).collect()),
+        };
+        let mut world = Self::start(cores, self.node.settings.clone(), &saved, self.log);
+        world.stored = self.stored;
+        world.retained = self.retained;
+        world.settle();
+        world
+    }
+
     /// The store has, or has not, kept what it was sent.
     pub fn tell_stored(&mut self, is_kept: bool) {
+        self.store();
         for (place, packet_id) in std::mem::take(&mut self.unstored) {
             let stored = Mail::Stored { subscribers: vec![(place, packet_id)], is_kept };
             self.node.mailboxes().send(place.core, stored);
         }
-    }
-
-    /// The log takes the batch that stands there.
-    pub fn write(&mut self, at: usize) {
-        let Some((core, Submitted { mut batch, ticket })) = self.unwritten.remove(at) else { return };
-        let partition = batch.partition();
-        let log = &mut self.log[partition as usize];
-        let base_offset = log.last().map_or(0, |batch| batch.last_offset() + 1);
-        batch.set_base_offset(base_offset);
-        let rows = batch.rows().len() as u32;
-        log.push(Arc::new(batch));
-        self.unacked.push_back((core, ticket, Placed { partition, base_offset, rows, duplicates: 0 }));
-    }
-
-    /// The log cannot take the batch that stands there.
-    pub fn refuse(&mut self, at: usize) {
-        let Some((core, submitted)) = self.unwritten.remove(at) else { return };
-        self.answer(core, Ack { ticket: submitted.ticket, result: Err(Refused::LogFailed) });
-    }
-
-    /// A batch that was written is acknowledged.
-    pub fn ack(&mut self, at: usize) {
-        let Some((core, ticket, placed)) = self.unacked.remove(at) else { return };
-        let head = placed.base_offset + u64::from(placed.rows);
-        self.acked.set(placed.partition, head.max(self.acked.get(placed.partition)));
-        self.answer(core, Ack { ticket, result: Ok(placed) });
-    }
-
-    fn answer(&mut self, core: usize, ack: Ack) {
-        self.cores[core].back.push(ack).expect("room");
-        let mut run = pin!(self.cores[core].intake.run_acks());
-        assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    }
-
-    /// A core's tap sees the next batch of a partition.
-    pub fn show(&mut self, core: usize, partition: usize) -> bool {
-        let seen = &mut self.cores[core].seen[partition];
-        let Some(batch) = self.log[partition].get(*seen).cloned() else { return false };
-        *seen += 1;
-        self.brokers[core].deliver(&batch);
-        self.turn(core);
-        true
-    }
-
-    pub fn show_all(&mut self, core: usize) -> bool {
-        (0..PARTITIONS as usize).fold(false, |any, partition| {
-            let mut is_shown = any;
-            while self.show(core, partition) {
-                is_shown = true;
-            }
-            is_shown
-        })
-    }
-
-    /// The next mail of a core arrives.
-    pub fn mail(&mut self, core: usize) -> bool {
-        let Ok(mail) = self.cores[core].mail.try_recv() else { return false };
-        self.brokers[core].handle_mail(mail);
-        self.turn(core);
-        true
     }
 
     /// What the driver does behind everything that happens.
@@ -315,36 +284,6 @@ impl World {
         while let Some(submitted) = ends.from.pop() {
             self.unwritten.push_back((core, submitted));
         }
-    }
-
-    /// One step of one reader, if one has something to do.
-    pub fn read(&mut self, at: usize, batches_max: usize) -> bool {
-        let Some(reader) = self.readers.get_mut(at) else { return false };
-        let (core, reading) = (reader.core, reader.reading);
-        if let Some((partition, from)) = reader.asked.take() {
-            let broker = &mut self.brokers[core];
-            let first = self.removed[partition as usize];
-            if from < first {
-                broker.backlog_skip(reading, partition, first);
-            } else {
-                let batches = read(&self.log, partition, from, batches_max);
-                assert!(!batches.is_empty(), "a reader is sent where the log has nothing: {partition}/{from}");
-                broker.backlog_give(reading, partition, &batches);
-            }
-            Waker::from(reader.flag.clone()).wake();
-            self.turn(core);
-            return true;
-        }
-        if !reader.flag.take() {
-            return false;
-        }
-        match self.brokers[core].backlog_step(reading, &Waker::from(reader.flag.clone())) {
-            BacklogStep::Read { partition, from } => reader.asked = Some((partition, from)),
-            BacklogStep::Wait => {}
-            BacklogStep::End => drop(self.readers.remove(at)),
-        }
-        self.turn(core);
-        true
     }
 
     pub fn readers(&self) -> usize {
@@ -448,8 +387,4 @@ impl World {
             assert!(!connection.is_touched, "touched and not woken");
         }
     }
-}
-
-fn read(log: &[Vec<Arc<Batch>>], partition: u32, from: u64, batches_max: usize) -> Vec<Arc<Batch>> {
-    log[partition as usize].iter().filter(|batch| batch.last_offset() >= from).take(batches_max).cloned().collect()
 }
