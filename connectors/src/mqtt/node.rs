@@ -1,5 +1,6 @@
 //! What the brokers of all cores share, and how it is put together at a start from what was stored and what the log holds.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +17,7 @@ use super::mapping::{self, Mapper};
 use super::registry::Registry;
 use super::retained::Retained;
 use super::session::Incoming;
-use super::store::{self, Saved};
+use super::store::{self, Commit, Saved};
 use crate::hub::{LogReader, ReadError};
 
 /// Bytes of the log that are read at a time at a start.
@@ -31,6 +32,21 @@ impl Mailboxes {
     pub fn new(cores: usize) -> (Self, Vec<UnboundedReceiver<Mail>>) {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..cores).map(|_| unbounded_channel()).unzip();
         (Self(senders.into()), receivers)
+    }
+
+    /// What is to be stored before anybody is served: sessions that followed stand still now, and the checkpoint will move on without
+    /// them; and where all begins, so that a crash finds what comes from here on.
+    pub fn first_commit(&self) -> Commit {
+        let mut commit = Commit { checkpoint: self.is_new.then(|| self.checkpoint.to_vec()), ..Commit::default() };
+        self.registry.each_away(|parked| {
+            let session = &parked.session;
+            if self.unsaved.contains(&session.client_id) {
+                let will = parked.will.as_ref().map(|(will, _)| &**will);
+                let record = store::encode(session, will, parked.expires_at_ms);
+                commit.sessions.insert(session.client_id.clone(), Some(record));
+            }
+        });
+        commit
     }
 
     /// Number of cores.
@@ -71,6 +87,10 @@ pub struct Node {
     pub connections: AtomicUsize,
     mailboxes: Mailboxes,
     sequence: AtomicU64,
+    /// Sessions that are not stored as they are after the start.
+    unsaved: HashSet<Arc<str>>,
+    /// There was no MQTT here before.
+    is_new: bool,
 }
 
 /// What a node is made of.
@@ -108,7 +128,8 @@ impl Node {
         read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
     ) -> Result<Self, ReadError> {
         let Parts { settings, name, access, acked, mailboxes, is_durable } = parts;
-        // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's end is of another log.
+        // Without a checkpoint there was no MQTT here: what is in the log is not for its sessions. One that lies behind the log's
+        // end is of another log.
         let checkpoint: Box<[u64]> = match &saved.checkpoint {
             Some(stored) if stored.len() == ends.len() => {
                 stored.iter().zip(ends).map(|(at, end)| *at.min(end)).collect()
@@ -116,7 +137,7 @@ impl Node {
             _ => ends.into(),
         };
         let sessions_per_name_max = access.sessions_per_name_max().unwrap_or(0);
-        let node = Self {
+        let mut node = Self {
             mapper: Mapper::new(&settings.mapping, &name),
             registry: Registry::new(settings.sessions_max, sessions_per_name_max),
             retained: Retained::new(settings.retained_messages_max, settings.retained_bytes_max),
@@ -130,7 +151,10 @@ impl Node {
             sequence: AtomicU64::new(now_ms as u64 * 1000),
             settings,
             checkpoint,
+            unsaved: HashSet::new(),
+            is_new: saved.checkpoint.is_none(),
         };
+        let mut unsaved = HashSet::new();
         for (topic, bytes) in &saved.retained {
             match decode_stored(bytes) {
                 Ok(batch) => node.retained.restore(topic, Arc::new(batch), ends),
@@ -139,13 +163,19 @@ impl Node {
         }
         for bytes in &saved.sessions {
             match store::decode(bytes, &node.checkpoint, now_ms) {
-                Some(parked) => node.registry.restore(Box::new(parked)),
+                Some((parked, followed)) => {
+                    if followed {
+                        unsaved.insert(parked.session.client_id.clone());
+                    }
+                    node.registry.restore(Box::new(parked));
+                }
                 None => tracing::error!("a stored session is not of this version and is left out"),
             }
         }
         for (partition, end) in (0..).zip(ends) {
-            node.catch_up(&read, partition, *end)?;
+            node.catch_up(&read, partition, *end, &mut unsaved)?;
         }
+        node.unsaved = unsaved;
         Ok(node)
     }
 
@@ -155,6 +185,7 @@ impl Node {
         read: impl Fn(u32, u64) -> Result<Vec<Arc<Batch>>, ReadError>,
         partition: u32,
         end: u64,
+        unsaved: &mut HashSet<Arc<str>>,
     ) -> Result<(), ReadError> {
         let mut next = self.checkpoint[partition as usize];
         while next < end {
@@ -171,7 +202,7 @@ impl Node {
             }
             for batch in batches {
                 for row in 0..batch.rows().len() {
-                    self.remember(&Event::new(&batch, row));
+                    self.remember(&Event::new(&batch, row), unsaved);
                 }
                 next = batch.last_offset() + 1;
             }
@@ -179,7 +210,7 @@ impl Node {
         Ok(())
     }
 
-    fn remember(&self, event: &Event<'_>) {
+    fn remember(&self, event: &Event<'_>, unsaved: &mut HashSet<Arc<str>>) {
         let Some(message) = mapping::message(event) else { return };
         if message.retain {
             self.has_retained.store(true, Ordering::Relaxed);
@@ -191,6 +222,7 @@ impl Node {
             self.registry.with_away(client_id, |session| {
                 session.incoming.retain(|known| known.packet_id != packet_id);
                 session.incoming.push(Incoming { packet_id, is_doubtful: true });
+                unsaved.insert(session.client_id.clone());
             });
         }
     }

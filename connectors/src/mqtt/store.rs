@@ -167,8 +167,8 @@ pub fn encode(session: &Session, will: Option<&Will>, expires_at_ms: Option<i64>
     serde_json::to_vec(&stored).unwrap_or_default()
 }
 
-/// A stored session; `checkpoint` is where those go on that followed. `None`: it is not of this version.
-pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<Parked> {
+/// A stored session, and whether it followed; `checkpoint` is where those go on that did. `None`: it is not of this version.
+pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<(Parked, bool)> {
     let stored: StoredSession = serde_json::from_slice(bytes).ok()?;
     let mut session = Session::new((*stored.client_id).into(), (*stored.name).into(), stored.expiry_s);
     session.is_dirty = false;
@@ -191,6 +191,7 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<Parked> {
         session.restore(known.packet_id, Qos::of(known.qos)?, known.is_released, origin);
     }
     session.incoming = stored.incoming.into_iter().map(|packet_id| Incoming { packet_id, is_doubtful: true }).collect();
+    let followed = stored.position.is_none();
     session.position = Position::At(stored.position.filter(|position| fits(position)).unwrap_or(checkpoint.into()));
     let will = match stored.will {
         Some(will) => Some(Box::new(Will {
@@ -215,7 +216,7 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<Parked> {
     if stored.expiry_s != NEVER_EXPIRES_S && stored.expires_at_ms.is_some() {
         parked.expires_at_ms = stored.expires_at_ms;
     }
-    Some(parked)
+    Some((parked, followed))
 }
 
 /// The thread that writes.

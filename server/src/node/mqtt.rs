@@ -13,7 +13,7 @@ use connectors::mqtt::mail::Mail;
 use connectors::mqtt::node::{Mailboxes, Node, Parts};
 use connectors::mqtt::source::{self, Core, Sockets};
 use connectors::mqtt::stats::MqttStats;
-use connectors::mqtt::store::{Changes, Commit, Keeper, SessionStore, StoreError};
+use connectors::mqtt::store::{Changes, Keeper, SessionStore, StoreError};
 use connectors::mqtt::tls::{TlsError, TlsSource};
 use engine::cursor::{Follower, ShardLane};
 use engine::lane::Heads;
@@ -186,11 +186,7 @@ pub fn start(config: &MqttConfig, around: Around<'_>) -> Result<Started, StartEr
         is_durable: true,
     };
     let node = Arc::new(Node::open(parts, &saved, &around.reader).map_err(MqttError::from)?);
-    if saved.checkpoint.is_none() {
-        // What comes from here on is found after a crash, however soon that is.
-        let begin = Commit { checkpoint: Some(node.checkpoint.to_vec()), ..Commit::default() };
-        SessionStore::commit(&*around.state, &begin).map_err(MqttError::from)?;
-    }
+    SessionStore::commit(&*around.state, &node.first_commit()).map_err(MqttError::from)?;
     if around.retains {
         node.has_retained.store(true, Ordering::Relaxed);
     }

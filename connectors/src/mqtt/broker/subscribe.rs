@@ -63,14 +63,20 @@ impl Broker {
         }
         let mut answer = Vec::new();
         write_suback(&mut answer, connection.version, subscribe.packet_id, &reasons, None, UserProperties::default());
+        self.answer_when_stored(connection, subscribe.packet_id, answer, changes);
+        self.touch(connection);
+        Handled::Done
+    }
+
+    /// Sends SUBACK or UNSUBACK: what a client may count on after a crash is on disk before it is told.
+    fn answer_when_stored(&mut self, connection: &mut Connection, packet_id: u16, answer: Vec<u8>, changes: bool) {
         match connection.session.as_ref().filter(|session| changes && session.is_persistent()) {
-            // What a client may count on after a crash is on disk before it is told.
             Some(session) if self.node.is_durable => {
-                connection.held.push((subscribe.packet_id, answer));
                 let record = store::encode(session, connection.will.as_deref(), None);
+                connection.held.push((packet_id, answer));
                 self.store(Changes {
                     sessions: vec![(session.client_id.clone(), Some(record))],
-                    subscribers: vec![(connection.place, subscribe.packet_id)],
+                    subscribers: vec![(connection.place, packet_id)],
                     ..Changes::default()
                 });
             }
@@ -79,8 +85,6 @@ impl Broker {
                 self.send_waiting(connection);
             }
         }
-        self.touch(connection);
-        Handled::Done
     }
 
     fn has_seen_acknowledged(&self) -> bool {
@@ -223,14 +227,17 @@ impl Broker {
             reasons.push(reason);
         }
         connection.session = Some(session);
+        let mut answer = Vec::new();
         write_unsuback(
-            &mut connection.out,
+            &mut answer,
             connection.version,
             unsubscribe.packet_id,
             &reasons,
             None,
             UserProperties::default(),
         );
+        let changes = reasons.contains(&Reason::Success);
+        self.answer_when_stored(connection, unsubscribe.packet_id, answer, changes);
         self.touch(connection);
         Handled::Done
     }
