@@ -6,7 +6,7 @@ use crate::mqtt::codec::{Connect, Publish, ReceiptKind};
 
 #[test]
 fn sessions_go_on_where_the_store_left_them_and_miss_nothing() {
-    for saves in [0, 1, 2] {
+    for (saves, again) in [(0, false), (1, false), (2, false), (0, true), (1, true), (2, true)] {
         let mut world = World::new(2);
         let (publisher, _) = world.join(0, &v5("pub"));
         let (follows, _) = world.join(0, &lasting("follows", 100));
@@ -25,6 +25,11 @@ fn sessions_go_on_where_the_store_left_them_and_miss_nothing() {
             }
         }
         let mut world = world.crash(1);
+        if again {
+            // The taps go on, and another crash follows before anybody is back.
+            world.save();
+            world = world.crash(2);
+        }
         for id in ["follows", "away", "slow"] {
             let (client, present) = world.join(0, &lasting(id, 100));
             assert!(present, "{id}");
@@ -45,8 +50,6 @@ fn sessions_go_on_where_the_store_left_them_and_miss_nothing() {
 fn a_message_of_qos_2_that_comes_again_after_a_crash_is_kept_once() {
     let mut world = World::new(1);
     let connect = lasting("pub", 100);
-    // As it does when it starts.
-    world.save();
     let (publisher, _) = world.join(0, &connect);
     world.clients[publisher].answers = false;
     for packet_id in [1, 2] {

@@ -24,7 +24,7 @@ use crate::mqtt::connection::Phase;
 use crate::mqtt::mail::Mail;
 use crate::mqtt::node::{Mailboxes, Node, Parts};
 use crate::mqtt::registry::Place;
-use crate::mqtt::store::{Changes, Saved};
+use crate::mqtt::store::{Changes, Commit, Saved};
 
 pub const PARTITIONS: u32 = 4;
 
@@ -78,6 +78,7 @@ pub struct World {
     pub unstored: Vec<(Place, u16)>,
     retained: HashMap<Box<str>, Arc<Batch>>,
     taps: HashMap<u16, Box<[u64]>>,
+    checkpoint: Option<Vec<u64>>,
     pub now: Now,
     acked: Heads,
     store: Receiver<Changes>,
@@ -106,6 +107,7 @@ impl World {
         let removed = vec![0; PARTITIONS as usize];
         let read = |partition: u32, from| Ok(outside::read(&log, partition, from, usize::MAX));
         let node = Arc::new(Node::with_log(parts, saved, &ends, now.unix_ms, read).expect("the log can be read"));
+        let Commit { sessions: stored, checkpoint, .. } = node.first_commit();
         node.restore_shares();
         let (keeper, store) = channel();
         let (mut brokers, mut ends_of_cores) = (Vec::new(), Vec::new());
@@ -137,10 +139,11 @@ impl World {
             unacked: VecDeque::new(),
             auto: Auto { writes: true, acks: true, stores: true, reads: true, mails: true },
             follows: vec![true; cores],
-            stored: HashMap::new(),
+            stored: stored.into_iter().filter_map(|(id, record)| Some((id, record?))).collect(),
             unstored: Vec::new(),
             retained: HashMap::new(),
             taps: HashMap::new(),
+            checkpoint: checkpoint.or(saved.checkpoint.clone()),
             now,
             acked,
             store,
@@ -234,6 +237,10 @@ impl World {
                 }
             }
             self.taps.extend(changes.checkpoint);
+            if self.taps.len() == self.brokers.len() {
+                let lowest = |at: usize| self.taps.values().map(|tap| tap[at]).min().unwrap_or(0);
+                self.checkpoint = Some((0..PARTITIONS as usize).map(lowest).collect());
+            }
             self.unstored.extend(changes.subscribers);
         }
     }
@@ -241,13 +248,13 @@ impl World {
     /// The node as it is after a crash: what was stored and what the log has is left.
     pub fn crash(mut self, cores: usize) -> Self {
         self.store();
-        let lowest = |at: usize| self.taps.values().map(|tap| tap[at]).min().unwrap_or(0);
         let saved = Saved {
             sessions: self.stored.values().cloned().collect(),
             retained: self.retained.iter().map(|(topic, batch)| (topic.to_string(), batch.bytes().to_vec())).collect(),
-            checkpoint: (self.taps.len() == self.brokers.len()).then(|| (0..PARTITIONS as usize).map(lowest).collect()),
+            checkpoint: self.checkpoint,
         };
         let mut world = Self::start(cores, self.node.settings.clone(), &saved, self.log);
+        self.stored.extend(std::mem::take(&mut world.stored));
         world.stored = self.stored;
         world.retained = self.retained;
         world.settle();
