@@ -34,21 +34,6 @@ impl Mailboxes {
         (Self(senders.into()), receivers)
     }
 
-    /// What is to be stored before anybody is served: sessions that followed stand still now, and the checkpoint will move on without
-    /// them; and where all begins, so that a crash finds what comes from here on.
-    pub fn first_commit(&self) -> Commit {
-        let mut commit = Commit { checkpoint: self.is_new.then(|| self.checkpoint.to_vec()), ..Commit::default() };
-        self.registry.each_away(|parked| {
-            let session = &parked.session;
-            if self.unsaved.contains(&session.client_id) {
-                let will = parked.will.as_ref().map(|(will, _)| &**will);
-                let record = store::encode(session, will, parked.expires_at_ms);
-                commit.sessions.insert(session.client_id.clone(), Some(record));
-            }
-        });
-        commit
-    }
-
     /// Number of cores.
     pub fn cores(&self) -> usize {
         self.0.len()
@@ -225,6 +210,21 @@ impl Node {
                 unsaved.insert(session.client_id.clone());
             });
         }
+    }
+
+    /// What is to be stored before anybody is served: sessions that followed stand still now, and the checkpoint will move on without
+    /// them; and where all begins, so that a crash finds what comes from here on.
+    pub fn first_commit(&self) -> Commit {
+        let mut commit = Commit { checkpoint: self.is_new.then(|| self.checkpoint.to_vec()), ..Commit::default() };
+        self.registry.each_away(|parked| {
+            let session = &parked.session;
+            if self.unsaved.contains(&session.client_id) {
+                let will = parked.will.as_ref().map(|(will, _)| &**will);
+                let record = store::encode(session, will, parked.expires_at_ms);
+                commit.sessions.insert(session.client_id.clone(), Some(record));
+            }
+        });
+        commit
     }
 
     /// Number of cores.

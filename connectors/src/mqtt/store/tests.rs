@@ -67,7 +67,7 @@ proptest! {
     fn what_is_stored_is_read_as_it_was(session in session(), expires_at_ms in prop::option::of(0i64..1 << 50)) {
         let bytes = encode(&session, None, expires_at_ms);
         let checkpoint = [7, 8, 9];
-        let parked = decode(&bytes, &checkpoint, 1000).expect("of this version");
+        let (parked, _) = decode(&bytes, &checkpoint, 1000).expect("of this version");
         let read = &parked.session;
         prop_assert_eq!((&read.client_id, &read.name, read.expiry_s), (&session.client_id, &session.name, session.expiry_s));
         prop_assert_eq!(&read.subscriptions, &session.subscriptions);
@@ -107,7 +107,8 @@ proptest! {
 fn a_position_of_another_log_is_not_gone_on_from() {
     let mut session = Session::new("c".into(), "c".into(), 10);
     session.position = Position::At([1, 2].into());
-    let parked = decode(&encode(&session, None, None), &[5, 6, 7], 0).expect("of this version");
+    let (parked, followed) = decode(&encode(&session, None, None), &[5, 6, 7], 0).expect("of this version");
+    assert!(followed);
     assert_eq!(parked.session.position, Position::At([5, 6, 7].into()));
 }
 

@@ -124,7 +124,8 @@ fn retained_messages_are_there_again_those_behind_the_store_too() {
     let mut world = world.crash(2);
     let (sub, _) = world.join(1, &v5("sub"));
     world.subscribe(sub, "#", 0);
-    let found: Vec<(String, String)> = world.clients[sub].messages().into_iter().map(|got| (got.topic, got.payload)).collect();
+    let found: Vec<(String, String)> =
+        world.clients[sub].messages().into_iter().map(|got| (got.topic, got.payload)).collect();
     let wanted = [("a", "1"), ("b", "2"), ("d", "2")].map(|(topic, payload)| (topic.to_owned(), payload.to_owned()));
     assert_eq!(found, wanted);
 }
@@ -161,7 +162,12 @@ fn wills_of_clients_that_were_connected_are_said() {
     let mut world = World::new(1);
     let (watcher, _) = world.join(0, &lasting("watcher", 1000));
     world.subscribe(watcher, "w", 1);
-    let connects = [("clean", v5("clean"), 0), ("stays", lasting("stays", 100), 10), ("left", v5("left"), 0), ("late", lasting("late", 100), 0)];
+    let connects = [
+        ("clean", v5("clean"), 0),
+        ("stays", lasting("stays", 100), 10),
+        ("left", v5("left"), 0),
+        ("late", lasting("late", 100), 0),
+    ];
     let mut clients = Vec::new();
     for (payload, connect, delay_s) in connects {
         clients.push(world.join(0, &Connect { will: Some(will("w", payload, delay_s)), ..connect }).0);
