@@ -212,6 +212,21 @@ impl Node {
         }
     }
 
+    /// What is to be stored before anybody is served: sessions that followed stand still now, and the checkpoint will move on without
+    /// them; and where all begins, so that a crash finds what comes from here on.
+    pub fn first_commit(&self) -> Commit {
+        let mut commit = Commit { checkpoint: self.is_new.then(|| self.checkpoint.to_vec()), ..Commit::default() };
+        self.registry.each_away(|parked| {
+            let session = &parked.session;
+            if self.unsaved.contains(&session.client_id) {
+                let will = parked.will.as_ref().map(|(will, _)| &**will);
+                let record = store::encode(session, will, parked.expires_at_ms);
+                commit.sessions.insert(session.client_id.clone(), Some(record));
+            }
+        });
+        commit
+    }
+
     /// Number of cores.
     pub fn cores(&self) -> u16 {
         self.mailboxes.cores() as u16
@@ -225,19 +240,6 @@ impl Node {
     /// The next number of a connection's life-cycle events.
     pub fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// What is to be stored before anybody is served: sessions that followed stand still now, and the checkpoint will move on without
-    /// them; and where all begins, so that a crash finds what comes from here on.
-    pub fn first_commit(&self) -> Commit {
-        let mut commit = Commit { checkpoint: self.is_new.then(|| self.checkpoint.to_vec()), ..Commit::default() };
-        self.registry.each_away(|parked| {
-            let session = &parked.session;
-            if self.unsaved.contains(&session.client_id) {
-                commit.sessions.insert(session.client_id.clone(), Some(parked.encode()));
-            }
-        });
-        commit
     }
 
     /// Tells the homes of shares who their members are that are away. Once, when the cores run.

@@ -108,7 +108,8 @@ proptest! {
 fn a_position_of_another_log_is_not_gone_on_from() {
     let mut session = Session::new("c".into(), "c".into(), 10);
     session.position = Position::At([1, 2].into());
-    let (parked, _) = decode(&encode(&session, None, None), &[5, 6, 7], 0).expect("of this version");
+    let (parked, followed) = decode(&encode(&session, None, None), &[5, 6, 7], 0).expect("of this version");
+    assert!(followed);
     assert_eq!(parked.session.position, Position::At([5, 6, 7].into()));
 }
 
