@@ -88,6 +88,8 @@ pub struct Broker {
     batches: SharedBatches,
     /// By the number of a batch: who waits for it.
     waiting: Vec<Vec<u32>>,
+    /// Batches that are not acknowledged: number, partition, and what the tap had shown when the first message came.
+    unacked: Vec<(u32, u32, u64)>,
     room: Room,
     /// What the tap has shown, per partition.
     tap: Box<[u64]>,
@@ -145,6 +147,7 @@ impl Broker {
             free: Vec::new(),
             batches,
             waiting: Vec::new(),
+            unacked: Vec::new(),
             room: Room::default(),
             tap,
             subscriptions: TopicTree::default(),
@@ -308,7 +311,8 @@ impl Broker {
     fn refuse(&mut self, connection: &mut Connection, error: &DecodeError) -> Handled {
         self.counts.malformed += 1;
         if connection.phase == Phase::New {
-            // Before version 5 a CONNECT that breaks the rules is answered with nothing but the end (3.1.4-1); an unknown version is told so.
+            // Before version 5 a CONNECT that breaks the rules is answered with nothing but the end (3.1.4-1); an unknown version
+            // is told so.
             let is_told =
                 |version: &Version| *version == Version::V5 || error.reason == Reason::UnsupportedProtocolVersion;
             match error.answer.filter(is_told) {

@@ -206,7 +206,7 @@ impl Node {
         {
             self.registry.with_away(client_id, |session| {
                 session.incoming.retain(|known| known.packet_id != packet_id);
-                session.incoming.push(Incoming { packet_id, is_doubtful: true });
+                session.incoming.push(Incoming { packet_id, is_pending: false, is_doubtful: true });
                 unsaved.insert(session.client_id.clone());
             });
         }

@@ -69,6 +69,8 @@ pub struct InFlight {
 pub struct Incoming {
     /// Its packet identifier.
     pub packet_id: u16,
+    /// It is on its way to the log: it is not stored as taken, for the log may not get it.
+    pub is_pending: bool,
     /// Known from the log after a crash: its PUBREL may have come already, and a new message may have the identifier. The DUP flag tells.
     pub is_doubtful: bool,
 }
@@ -178,6 +180,19 @@ impl Session {
         self.in_flight.push_back(InFlight { packet_id, sequence, qos, is_released, origin });
     }
 
+    /// The identifier that the next message is to have.
+    pub fn next_packet_id(&self) -> u16 {
+        packet_id_of(self.next_sequence)
+    }
+
+    /// Goes on half way around from where a store remembers that the next identifier was: those that were given after that, and that the
+    /// client may still hold, are not given to other messages soon.
+    pub fn skip_from(&mut self, packet_id: u16) {
+        let around = u64::from(u16::MAX);
+        let behind = (u64::from(packet_id.max(1) - 1) + around - self.next_sequence % around) % around;
+        self.next_sequence += behind + around / 2;
+    }
+
     fn find(&self, packet_id: u16) -> Option<usize> {
         self.in_flight.iter().position(|known| known.packet_id == packet_id)
     }
@@ -232,8 +247,16 @@ impl Session {
     /// A message of QoS 2 is taken.
     pub fn take(&mut self, packet_id: u16) {
         self.incoming.retain(|known| known.packet_id != packet_id);
-        self.incoming.push(Incoming { packet_id, is_doubtful: false });
-        self.is_dirty = true;
+        self.incoming.push(Incoming { packet_id, is_pending: true, is_doubtful: false });
+    }
+
+    /// The log has the message.
+    pub fn keep(&mut self, packet_id: u16) {
+        for known in self.incoming.iter_mut().filter(|known| known.packet_id == packet_id) {
+            self.is_dirty |= known.is_pending;
+            known.is_pending = false;
+            known.is_doubtful = false;
+        }
     }
 
     /// PUBREL, or the message could not be kept: its identifier is free. `false` if it was free already.

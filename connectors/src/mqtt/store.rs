@@ -115,6 +115,7 @@ struct StoredSession {
     /// `None`: it followed its core.
     position: Option<Box<[u64]>>,
     in_flight: Vec<StoredInFlight>,
+    next_packet_id: u16,
     incoming: Vec<u16>,
     /// Of a client that was connected, or whose will's delay was not over.
     will: Option<StoredWill>,
@@ -153,7 +154,8 @@ pub fn encode(session: &Session, will: Option<&Will>, expires_at_ms: Option<i64>
             Position::At(position) => Some(position.clone()),
         },
         in_flight: in_flight.collect(),
-        incoming: session.incoming.iter().map(|known| known.packet_id).collect(),
+        next_packet_id: session.next_packet_id(),
+        incoming: session.incoming.iter().filter(|known| !known.is_pending).map(|known| known.packet_id).collect(),
         will: will.map(|will| StoredWill {
             topic: will.topic.clone(),
             payload: BASE64.encode(&will.payload),
@@ -190,7 +192,9 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<(Parked, 
         let origin = Origin::Log { partition: known.partition, offset: known.offset };
         session.restore(known.packet_id, Qos::of(known.qos)?, known.is_released, origin);
     }
-    session.incoming = stored.incoming.into_iter().map(|packet_id| Incoming { packet_id, is_doubtful: true }).collect();
+    session.skip_from(stored.next_packet_id);
+    let known = |packet_id| Incoming { packet_id, is_pending: false, is_doubtful: true };
+    session.incoming = stored.incoming.into_iter().map(known).collect();
     let position = stored.position.filter(|position| fits(position));
     let followed = position.is_none();
     session.position = Position::At(position.unwrap_or(checkpoint.into()));

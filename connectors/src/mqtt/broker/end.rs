@@ -116,7 +116,7 @@ impl Broker {
             match owed.batch {
                 Some(batch) => messages.push((owed.packet_id, batch)),
                 None if owed.reason.is_error() => drop(session.release(owed.packet_id)),
-                None => {}
+                None => session.keep(owed.packet_id),
             }
         }
         if session.position == Position::Live {
@@ -130,6 +130,8 @@ impl Broker {
         let heir = connection.heir.take();
         if session.is_persistent() {
             let parked = Box::new(Parked::new(session, will, self.now.unix_ms));
+            // The checkpoint moves on while the session is on its way.
+            self.store_session(&parked.session.client_id, Some(parked.encode()));
             if messages.is_empty() {
                 self.pass_on(connection.place, heir, parked);
             } else {
@@ -154,7 +156,9 @@ impl Broker {
         for unsettled in self.unsettled.values_mut() {
             let Unsettled { parked, messages, .. } = unsettled;
             messages.retain(|(packet_id, of)| {
-                if *of == batch && !is_kept {
+                if *of == batch && is_kept {
+                    parked.session.keep(*packet_id);
+                } else if *of == batch {
                     parked.session.release(*packet_id);
                 }
                 *of != batch
@@ -162,6 +166,7 @@ impl Broker {
         }
         let settled: Vec<_> = self.unsettled.extract_if(|_, unsettled| unsettled.messages.is_empty()).collect();
         for (place, Unsettled { parked, heir, .. }) in settled {
+            self.store_session(&parked.session.client_id, Some(parked.encode()));
             self.pass_on(place, heir, parked);
         }
     }
@@ -176,7 +181,6 @@ impl Broker {
 
     /// The session stays while its client is away.
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
-        self.store_session(&parked.session.client_id, Some(parked.encode()));
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use engine::batch::PushError;
+use engine::batch::{PushError, partition_of};
 
 use super::end::LifeCycle;
 use super::{Broker, Ending, Handled};
@@ -111,6 +111,7 @@ impl Broker {
                 return self.refuse_message(connection, publish, reason, reason.text());
             }
         };
+        let key_partition = partition_of(mapped.key, self.tap.len() as u32);
         let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
         let number = match pushed {
             Ok(number) => number,
@@ -128,15 +129,18 @@ impl Broker {
             self.node.has_retained.store(true, Ordering::Release);
         }
         if publish.qos > Qos::AtMostOnce {
-            self.wait_for(number, connection.place.index);
+            self.wait_for(number, connection.place.index, key_partition);
             self.owe(connection, publish, Reason::Success, Some(number));
         }
     }
 
-    fn wait_for(&mut self, number: u32, index: u32) {
+    fn wait_for(&mut self, number: u32, index: u32, partition: u32) {
         let at = number as usize;
         if self.waiting.len() <= at {
             self.waiting.resize_with(at + 1, Vec::new);
+        }
+        if self.waiting[at].is_empty() {
+            self.unacked.push((number, partition, self.tap[partition as usize]));
         }
         if self.waiting[at].last() != Some(&index) {
             self.waiting[at].push(index);
@@ -149,7 +153,10 @@ impl Broker {
             && !reason.is_error()
             && let Some(session) = &mut connection.session
         {
-            session.take(publish.packet_id);
+            match batch {
+                Some(_) => session.take(publish.packet_id),
+                None => session.keep(publish.packet_id),
+            }
         }
         connection.owed.push_back(Owed { kind, packet_id: publish.packet_id, reason, batch });
         if batch.is_none() {
@@ -184,6 +191,12 @@ impl Broker {
             if is_over {
                 connection.received = connection.received.saturating_sub(1);
             }
+            if owed.kind == ReceiptKind::Rec
+                && !owed.reason.is_error()
+                && let Some(session) = &mut connection.session
+            {
+                session.keep(owed.packet_id);
+            }
             if owed.reason.is_error() {
                 if owed.kind == ReceiptKind::Rec
                     && let Some(session) = &mut connection.session
@@ -216,6 +229,7 @@ impl Broker {
         for (number, result) in done {
             let Some(waiting) = self.waiting.get_mut(*number as usize) else { continue };
             let mut waiting = std::mem::take(waiting);
+            self.unacked.retain(|(known, ..)| known != number);
             for index in &waiting {
                 let Some(mut connection) = self.slots[*index as usize].connection.take() else { continue };
                 connection.done(*number, result.is_err().then_some(Reason::ImplementationSpecific));

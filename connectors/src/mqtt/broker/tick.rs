@@ -118,7 +118,13 @@ impl Broker {
             let settled_ms = self.now.unix_ms - RETAINED_SETTLED_MS;
             changes.retained = self.node.retained.take_changed(settled_ms);
         }
-        changes.checkpoint = Some((self.core, self.tap.clone()));
+        // Behind it a start looks for messages of QoS 2 that were on their way to the log, which are not stored as taken.
+        let mut checkpoint = self.tap.clone();
+        for (_, partition, tap) in &self.unacked {
+            let at = &mut checkpoint[*partition as usize];
+            *at = (*at).min(*tap);
+        }
+        changes.checkpoint = Some((self.core, checkpoint));
         self.store(changes);
     }
 

@@ -51,7 +51,7 @@ fn a_message_of_qos_2_is_taken_once_until_it_is_released() {
     assert!(session.has_taken(7, false) && session.has_taken(7, true));
     assert!(session.release(7) && !session.release(7));
     assert!(!session.has_taken(7, true));
-    session.incoming.push(Incoming { packet_id: 9, is_doubtful: true });
+    session.incoming.push(Incoming { packet_id: 9, is_pending: false, is_doubtful: true });
     assert!(session.has_taken(9, true), "sent again after a crash");
     assert!(!session.has_taken(9, false), "a new message with an identifier that was released before the crash");
 }

@@ -42,7 +42,10 @@ prop_compose! {
         for at in done.iter().filter(|_| !messages.is_empty()) {
             session.acknowledge(at.index(messages.len()) as u16 + 1);
         }
-        incoming.into_iter().for_each(|id| session.take(id));
+        for id in incoming {
+            session.take(id);
+            session.keep(id);
+        }
         session.position = position.map_or(Position::Live, |position| Position::At(position.into()));
         session
     }

@@ -56,6 +56,9 @@ struct Run {
     subscribers: Vec<Subscriber>,
     /// The log refuses now and then. What is sent again after that comes behind what was sent later.
     refuses: bool,
+    /// The node crashes once. Subscribers may get twice what they got since the last commit.
+    crashes: bool,
+    has_crashed: bool,
 }
 
 impl Run {
@@ -84,8 +87,8 @@ impl Run {
         world.auto.reads = false;
         world.auto.mails = false;
         world.follows = vec![false, false];
-        let refuses = rng.bool();
-        Self { world, rng, publishers, subscribers, refuses }
+        let (refuses, crashes) = (rng.bool(), rng.u8(..3) == 0);
+        Self { world, rng, publishers, subscribers, refuses, crashes, has_crashed: false }
     }
 
     fn step(&mut self) {
@@ -122,6 +125,8 @@ impl Run {
                     self.world.read(self.rng.usize(..readers), 1);
                 }
             }
+            22 if self.crashes && !self.has_crashed && self.rng.u8(..4) == 0 => self.crash(),
+            22 if self.rng.bool() => self.world.brokers[core].save(),
             22 => self.world.tell_stored(true),
             _ => {
                 let client = self.rng.usize(..self.world.clients.len());
@@ -210,6 +215,26 @@ impl Run {
                 }
                 self.world.poll(client);
             }
+        }
+    }
+
+    fn crash(&mut self) {
+        for client in 0..self.world.clients.len() {
+            self.world.poll(client);
+        }
+        self.look();
+        self.has_crashed = true;
+        let (auto, follows) = (self.world.auto, self.world.follows.clone());
+        let world = std::mem::replace(&mut self.world, World::new(1));
+        self.world = world.crash(2);
+        (self.world.auto, self.world.follows) = (auto, follows);
+        for at in 0..2 {
+            self.resend_from(at, at);
+        }
+        for subscriber in &mut self.subscribers {
+            subscriber.client = None;
+            subscriber.pending.clear();
+            subscriber.to_answer.clear();
         }
     }
 
