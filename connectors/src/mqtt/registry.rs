@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::session::{NEVER_EXPIRES_S, Session};
+use super::store;
 use super::will::Will;
 
 #[cfg(test)]
@@ -49,6 +50,12 @@ impl Parked {
             (will, due_ms)
         });
         Self { session, expires_at_ms, will }
+    }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        let will = self.will.as_ref().map(|(will, _)| &**will);
+        store::encode(&self.session, will, self.expires_at_ms)
     }
 
     /// When something is to be done about it.
@@ -261,8 +268,9 @@ impl Registry {
         }
     }
 
-    /// What has come due at `now_ms`.
-    pub fn take_due(&self, now_ms: i64) -> Vec<Due> {
+    /// What has come due at `now_ms`. `changed` is called for each such session as it is from then on, while nobody else can have
+    /// it: with `None` for one that has ended.
+    pub fn take_due(&self, now_ms: i64, mut changed: impl FnMut(&Arc<str>, Option<&Parked>)) -> Vec<Due> {
         let mut found = Vec::new();
         loop {
             let client_id = {
@@ -277,6 +285,7 @@ impl Registry {
             let Some(Entry::Away(parked)) = part.get_mut(&client_id) else { continue };
             if parked.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
                 if let Some(Entry::Away(ended)) = part.remove(&client_id) {
+                    changed(&client_id, None);
                     self.forget(&ended.session.name);
                     found.push(Due::Ended(ended));
                 }
@@ -285,6 +294,7 @@ impl Registry {
             if parked.will.as_ref().is_some_and(|(_, due_ms)| *due_ms <= now_ms)
                 && let Some((will, _)) = parked.will.take()
             {
+                changed(&client_id, Some(parked));
                 found.push(Due::Will(will));
             }
             if let Some(due_ms) = parked.due_ms() {

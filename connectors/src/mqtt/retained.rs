@@ -16,6 +16,9 @@ use super::topics::filter_takes;
 #[cfg(test)]
 mod tests;
 
+/// Stands for the place of messages of an earlier log.
+const NO_PARTITION: u32 = u32::MAX;
+
 /// A message, or the memory of its removal at a time.
 #[derive(Debug)]
 struct Kept {
@@ -79,7 +82,7 @@ impl Retained {
         let mut place = (message.partition(), message.base_offset());
         if ends.get(place.0 as usize).is_none_or(|end| place.1 >= *end) {
             // Of a log that is no more: it is older than everything that comes.
-            place = (u32::MAX, 0);
+            place = (NO_PARTITION, 0);
         }
         let timestamp_ms = message.max_timestamp_ms();
         self.take(topic, place, timestamp_ms, || Some(message));
@@ -96,7 +99,7 @@ impl Retained {
                 return kept.place.1 >= place.1;
             }
             // The same whichever core shows which first.
-            (kept.timestamp_ms, kept.place) > (timestamp_ms, place)
+            kept.place.0 != NO_PARTITION && (kept.timestamp_ms, kept.place) > (timestamp_ms, place)
         };
         if known.is_some_and(is_old) {
             return;

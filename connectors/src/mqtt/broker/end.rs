@@ -9,7 +9,6 @@ use crate::mqtt::mail::Mail;
 pub(super) use crate::mqtt::mapping::lifecycle::DisconnectionReason as LifeCycle;
 use crate::mqtt::registry::{Due, Parked, Place};
 use crate::mqtt::session::{Position, Session};
-use crate::mqtt::store;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -177,9 +176,7 @@ impl Broker {
 
     /// The session stays while its client is away.
     pub(super) fn park_for(&mut self, place: Place, parked: Box<Parked>) {
-        let will = parked.will.as_ref().map(|(will, _)| &**will);
-        let record = store::encode(&parked.session, will, parked.expires_at_ms);
-        self.store_session(&parked.session.client_id, Some(record));
+        self.store_session(&parked.session.client_id, Some(parked.encode()));
         if let Err(parked) = self.node.registry.park(place, parked) {
             self.limbo.insert(place, parked);
         }
@@ -216,19 +213,27 @@ impl Broker {
 
     /// A session is over, by its time or because its client begins anew. A will that waited is published (3.1.3.2.2).
     pub(super) fn session_ended(&mut self, parked: Parked) {
+        self.store_session(&parked.session.client_id, None);
+        self.forget_session(parked);
+    }
+
+    fn forget_session(&mut self, parked: Parked) {
         self.forget_shares(&parked.session);
         if let Some((will, _)) = parked.will {
             self.publish_will(&will);
         }
-        self.store_session(&parked.session.client_id, None);
     }
 
     /// What has come due for clients that are away. One core does it for all.
     pub(super) fn due(&mut self) {
-        for due in self.node.registry.take_due(self.now.unix_ms) {
+        // Stored before another core can have the session; a will is not said again after a crash.
+        let changed = |client_id: &Arc<str>, parked: Option<&Parked>| {
+            self.store_session(client_id, parked.map(Parked::encode));
+        };
+        for due in self.node.registry.take_due(self.now.unix_ms, changed) {
             match due {
                 Due::Will(will) => self.publish_will(&will),
-                Due::Ended(parked) => self.session_ended(*parked),
+                Due::Ended(parked) => self.forget_session(*parked),
             }
         }
     }

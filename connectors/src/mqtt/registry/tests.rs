@@ -55,11 +55,11 @@ fn wills_come_due_before_their_session_ends_and_at_its_end_at_the_latest() {
             .park(place(1), Box::new(Parked::new(session(client_id, expiry_s), Some(will(delay_s)), 0)))
             .expect("ours");
     }
-    assert!(registry.take_due(2_999).is_empty());
-    assert!(matches!(&registry.take_due(4_000)[..], [Due::Will(_), Due::Will(_)]));
-    assert!(matches!(&registry.take_due(5_000)[..], [Due::Ended(ended)] if ended.will.is_some()));
-    assert!(matches!(&registry.take_due(10_000)[..], [Due::Ended(ended)] if ended.will.is_none()));
-    assert!(registry.take_due(i64::MAX).is_empty());
+    assert!(registry.take_due(2_999, |_, _| ()).is_empty());
+    assert!(matches!(&registry.take_due(4_000, |_, _| ())[..], [Due::Will(_), Due::Will(_)]));
+    assert!(matches!(&registry.take_due(5_000, |_, _| ())[..], [Due::Ended(ended)] if ended.will.is_some()));
+    assert!(matches!(&registry.take_due(10_000, |_, _| ())[..], [Due::Ended(ended)] if ended.will.is_none()));
+    assert!(registry.take_due(i64::MAX, |_, _| ()).is_empty());
     assert_eq!(registry.len(), 1);
 }
 
@@ -69,5 +69,5 @@ fn who_comes_back_in_time_is_not_ended_by_what_was_due_before() {
     claim(&registry, "a", 1).expect("new");
     registry.park(place(1), Box::new(Parked::new(session("a", 1), Some(will(0)), 0))).expect("ours");
     assert!(matches!(claim(&registry, "a", 2), Ok(Claim::Away(_))));
-    assert!(registry.take_due(1_000_000).is_empty());
+    assert!(registry.take_due(1_000_000, |_, _| ()).is_empty());
 }

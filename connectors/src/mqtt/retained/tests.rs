@@ -81,7 +81,7 @@ fn what_does_not_fit_is_counted_and_takes_the_old_one_with_it() {
 fn expired_and_stored_messages() {
     let retained = Retained::new(10, 10_000);
     let stored = Arc::new(event(3, 7, 50, "stored"));
-    retained.restore("a", stored.clone(), &[0, 0, 0, 8]);
+    retained.restore("a", stored.clone(), &[u64::MAX; 8]);
     assert!(retained.take_changed(0).is_empty(), "it is stored as it is");
     show(&retained, "a", &event(3, 7, 50, "the same again, at a start"));
     assert_eq!(found(&retained, "a"), ["stored"]);
