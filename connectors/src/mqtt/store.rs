@@ -191,7 +191,8 @@ pub fn decode(bytes: &[u8], checkpoint: &[u64], now_ms: i64) -> Option<(Parked, 
         session.restore(known.packet_id, Qos::of(known.qos)?, known.is_released, origin);
     }
     session.incoming = stored.incoming.into_iter().map(|packet_id| Incoming { packet_id, is_doubtful: true }).collect();
-    let followed = stored.position.is_none();
+    // One of another log is none.
+    let followed = !stored.position.as_deref().is_some_and(fits);
     session.position = Position::At(stored.position.filter(|position| fits(position)).unwrap_or(checkpoint.into()));
     let will = match stored.will {
         Some(will) => Some(Box::new(Will {
