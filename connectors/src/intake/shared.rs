@@ -28,6 +28,7 @@ pub struct SharedBatches {
     sealed: VecDeque<Submitted>,
     /// Shards that had no room in this flush.
     blocked: Vec<bool>,
+    last_partition: u32,
 }
 
 impl SharedBatches {
@@ -42,6 +43,7 @@ impl SharedBatches {
             open: Vec::new(),
             sealed: VecDeque::new(),
             blocked: Vec::new(),
+            last_partition: 0,
         }
     }
 
@@ -55,6 +57,7 @@ impl SharedBatches {
     ) -> Result<u32, PushError> {
         let partition = partition_of(key, self.builders.len() as u32);
         let at = partition as usize;
+        self.last_partition = partition;
         if self.builders[at].is_full() {
             self.seal(partition);
             self.open.retain(|open| *open != partition);
@@ -70,6 +73,11 @@ impl SharedBatches {
             }
         };
         Ok(ticket.slot)
+    }
+
+    /// The partition of the last event that was pushed.
+    pub fn last_partition(&self) -> u32 {
+        self.last_partition
     }
 
     /// Something waits to be flushed.

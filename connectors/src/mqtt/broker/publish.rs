@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use engine::batch::{PushError, partition_of};
+use engine::batch::PushError;
 
 use super::end::LifeCycle;
 use super::{Broker, Ending, Handled};
@@ -111,7 +111,6 @@ impl Broker {
                 return self.refuse_message(connection, publish, reason, reason.text());
             }
         };
-        let key_partition = partition_of(mapped.key, self.tap.len() as u32);
         let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
         let number = match pushed {
             Ok(number) => number,
@@ -129,17 +128,18 @@ impl Broker {
             self.node.has_retained.store(true, Ordering::Release);
         }
         if publish.qos > Qos::AtMostOnce {
-            self.wait_for(number, connection.place.index, key_partition);
+            self.wait_for(number, connection.place.index);
             self.owe(connection, publish, Reason::Success, Some(number));
         }
     }
 
-    fn wait_for(&mut self, number: u32, index: u32, partition: u32) {
+    fn wait_for(&mut self, number: u32, index: u32) {
         let at = number as usize;
         if self.waiting.len() <= at {
             self.waiting.resize_with(at + 1, Vec::new);
         }
         if self.waiting[at].is_empty() {
+            let partition = self.batches.last_partition();
             self.unacked.push((number, partition, self.tap[partition as usize]));
         }
         if self.waiting[at].last() != Some(&index) {
