@@ -272,6 +272,12 @@ impl Broker {
                 self.drop_waiting(connection);
                 continue;
             };
+            if message.is_expired(self.now.unix_ms) {
+                self.counts.expired_messages += 1;
+                self.node.retained.remove(message.topic, &waiting.message);
+                self.drop_waiting(connection);
+                continue;
+            }
             let (mut sender, _) = self.sender();
             sender.scratch.next_message();
             sender.scratch.ids.clear();
