@@ -14,6 +14,11 @@ pub fn filter_takes(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && !filter.starts_with('$') {
         return false;
     }
+    levels_take(filter, topic)
+}
+
+/// The same from some level on, where `$` has no meaning.
+pub(super) fn levels_take(filter: &str, topic: &str) -> bool {
     let mut names = topic.split('/');
     for level in filter.split('/') {
         match (level, names.next()) {

@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::topics::{filter_contains, rest_matches};
+use super::topics::filter_contains;
+use crate::mqtt::topics::levels_take;
 
 /// A topic filter, prepared so that a topic is decided by its first bytes in the ordinary case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Pattern {
         Self { filter: filter.into(), literal_bytes, kind }
     }
 
-    /// The same as `topics::filter_matches`.
+    /// The same as `mqtt::topics::filter_takes`.
     fn matches(&self, topic: &str) -> bool {
         let literal = &self.filter[..self.literal_bytes as usize];
         if self.kind == Kind::Exact {
@@ -47,7 +48,7 @@ impl Pattern {
         }
         match topic.strip_prefix(literal) {
             Some(_) if self.kind == Kind::Under => true,
-            Some(rest) => rest_matches(&self.filter[literal.len()..], rest),
+            Some(rest) => levels_take(&self.filter[literal.len()..], rest),
             // `a/#` is `a` too.
             None => self.kind == Kind::Under && literal.strip_suffix('/') == Some(topic),
         }

@@ -241,7 +241,8 @@ impl Broker {
             }
             if let Err(refused) = result {
                 self.counts.refused_messages += waiting.len() as u64;
-                tracing::warn!(%refused, "messages were not kept");
+                // The log says it loudly, once; here it would be said for every batch.
+                tracing::debug!(%refused, "messages were not kept");
             }
             waiting.clear();
             self.waiting[*number as usize] = waiting;

@@ -46,7 +46,7 @@ impl ConnectionTask {
         Self { core, place, transport, ending: None }
     }
 
-    /// Sends what there is. `true`: the socket takes no more, or there is no more.
+    /// Sends what there is, as much as the socket takes. An error: the connection is gone.
     fn write(&mut self, broker: &mut Broker, cx: &mut Context<'_>) -> std::io::Result<()> {
         let Some(connection) = broker.connection(self.place) else { return Ok(()) };
         if connection.unsent() == 0 {
@@ -245,7 +245,7 @@ impl Ending {
     }
 }
 
-/// What is not used is kept; what is kept no longer gives its memory back.
+/// Keeps what was not used. A client that has no piece of a packet here has no memory here either: most have none most of the time.
 fn keep(partial: &mut Vec<u8>, rest: &[u8]) {
     if rest.is_empty() {
         if partial.capacity() > 0 {
