@@ -102,7 +102,6 @@ impl Listener {
         let open = self.connections.fetch_add(1, Ordering::Relaxed);
         self.stats.connections.fetch_add(1, Ordering::Relaxed);
         let is_full = open >= self.config.connections_max;
-        let _ = stream.set_nodelay(true);
         let service = service_fn({
             let listener = self.clone();
             move |request| {

@@ -115,10 +115,17 @@ impl Core {
     /// Does something with the broker, at the time it is, and has what it wants done.
     fn with<R>(&self, work: impl FnOnce(&mut Broker) -> R) -> R {
         let mut broker = self.broker.borrow_mut();
-        broker.set_now(now(self.began));
+        self.set_now(&mut broker);
         let result = work(&mut broker);
         self.want_turn();
         result
+    }
+
+    /// While a turn is due its time is that of what began it: a thousand connections that have something to say are one look at the clock.
+    fn set_now(&self, broker: &mut Broker) {
+        if !self.turn_is_due.get() {
+            broker.set_now(now(self.began));
+        }
     }
 
     fn want_turn(&self) {

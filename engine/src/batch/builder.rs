@@ -142,12 +142,24 @@ pub struct BatchBuilder {
     rows: Vec<Row>,
     base_timestamp_ms: i64,
     max_timestamp_ms: i64,
+    /// Size of the batch before, in bytes and rows: the next one is likely to have about as much, and memory that grows by doubling is
+    /// copied and comes from other pages each time.
+    last_bytes: usize,
+    last_rows: usize,
 }
 
 impl BatchBuilder {
     /// An empty builder; memory is taken with the first row.
     pub fn new(partition: u32) -> Self {
-        Self { partition, bytes: Vec::new(), rows: Vec::new(), base_timestamp_ms: 0, max_timestamp_ms: 0 }
+        Self {
+            partition,
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            base_timestamp_ms: 0,
+            max_timestamp_ms: 0,
+            last_bytes: 0,
+            last_rows: 0,
+        }
     }
 
     /// The partition given at the start.
@@ -197,7 +209,8 @@ impl BatchBuilder {
         if self.rows.is_empty() {
             self.base_timestamp_ms = timestamp_ms;
             self.max_timestamp_ms = timestamp_ms;
-            self.bytes.reserve(HEADER_BYTES + payload + 64);
+            self.bytes.reserve((HEADER_BYTES + payload + 64).max(self.last_bytes + self.last_bytes / 8));
+            self.rows.reserve(self.last_rows + self.last_rows / 8);
             self.bytes.resize(HEADER_BYTES, 0);
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
@@ -243,7 +256,13 @@ impl BatchBuilder {
             return None;
         }
         let mut bytes = std::mem::take(&mut self.bytes);
-        let rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.rows);
+        (self.last_bytes, self.last_rows) = (bytes.len(), rows.len());
+        // A batch is kept for a while: one that stayed small must not hold what a large one would need.
+        if bytes.capacity() / 2 > bytes.len() {
+            bytes.shrink_to_fit();
+            rows.shrink_to_fit();
+        }
         let length = (bytes.len() - AT_LENGTH - 4) as i32;
         bytes[AT_LENGTH..AT_LENGTH + 4].copy_from_slice(&length.to_be_bytes());
         bytes[AT_MAGIC] = 2;

@@ -3,6 +3,11 @@
 //! What always holds: a cell has the value that the interpreter sees for its reference; nothing is allocated per event once the
 //! buffers have grown, but for bodies in UTF-16 and UTF-32.
 
+mod shape;
+
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher, RandomState};
 
 use super::columns::ColumnSet;
@@ -11,6 +16,7 @@ use crate::event::{APP_PREFIX, CE_PREFIX, CONTENT_ENCODING, CONTENT_TYPE, Event,
 use crate::filter::plan::{Reference, System};
 use crate::filter::{self, Dialect, Value, body_readable, body_text};
 use crate::parse::{ColumnId, Columns, ExtractStats, Extractor, Kernel, Span, Tag};
+use shape::Shape;
 
 /// What a header of the IoT Hub profile or of the content is for the gathering itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +50,7 @@ pub(super) struct Gather {
     /// Rows whose body had to be rewritten, with its text.
     rewritten: Vec<(u32, String)>,
     layout: Vec<Header>,
+    shape: Shape,
     /// For which columns the layout was made.
     layout_stamp: u64,
     /// By column: the row for which a header filled it last, plus one.
@@ -76,6 +83,7 @@ impl Gather {
             not_iothub: Vec::new(),
             rewritten: Vec::new(),
             layout: Vec::new(),
+            shape: Shape::default(),
             layout_stamp: 0,
             filled: Vec::new(),
             deciding: Vec::new(),
@@ -103,6 +111,7 @@ impl Gather {
         }
         if self.layout_stamp != set.stamp() {
             self.layout.clear();
+            self.shape.clear();
             self.layout_stamp = set.stamp();
             self.deciding.clear();
         }
@@ -125,7 +134,10 @@ impl Gather {
             let event = Event::new(batch, index);
             let mut decided = Decided { readable: true, readable_iothub: true, ..Decided::default() };
             if row.header_count > 0 {
-                decided = self.headers(set, batch, &event, index, reads_body);
+                decided = match self.shape.fill(batch, index, &mut self.columns) {
+                    Some(decided) => decided,
+                    None => self.headers(set, batch, &event, index, reads_body),
+                };
             }
             for (reference, column) in set.special() {
                 self.special(batch, &event, reference, *column, index);
@@ -191,13 +203,15 @@ impl Gather {
     fn headers(&mut self, set: &ColumnSet, batch: &Batch, event: &Event<'_>, row: usize, reads_body: bool) -> Decided {
         self.room.clear();
         let mut decides = false;
+        let mut walked = 0;
         for (at, (name, value)) in event.headers().enumerate() {
+            walked = at + 1;
             if self.layout.get(at).is_none_or(|header| header.name != name.as_bytes()) {
                 self.layout.truncate(at);
                 self.layout.push(Header::new(set, name));
             }
             let header = &self.layout[at];
-            if header.role == Role::Decides {
+            if header.decides() {
                 decides = true;
                 self.room.extend_from_slice(name.as_bytes());
                 self.room.push(0xff);
@@ -211,13 +225,18 @@ impl Gather {
                     continue;
                 }
                 *filled = row as u32 + 1;
-                match value.filter(|value| std::str::from_utf8(value).is_ok()) {
-                    Some(text) => self.columns.set(*column, row, Tag::Text, place(batch, text).pack()),
-                    None if *null_is_value => self.columns.set(*column, row, Tag::NullText, 0),
-                    None => {}
+                if let Some((tag, span)) = shape::cell(batch, value, *null_is_value) {
+                    self.columns.set(*column, row, tag, span.pack());
                 }
             }
         }
+        let decided = self.decide(event, decides, reads_body);
+        self.shape.learn(&self.layout[..walked], batch, row, decided);
+        decided
+    }
+
+    /// What the headers say that decide, which lie in `room`.
+    fn decide(&mut self, event: &Event<'_>, decides: bool, reads_body: bool) -> Decided {
         if !decides {
             return Decided { readable: true, readable_iothub: true, ..Decided::default() };
         }
@@ -267,6 +286,10 @@ fn place(batch: &Batch, part: &[u8]) -> Span {
 }
 
 impl Header {
+    fn decides(&self) -> bool {
+        self.role == Role::Decides
+    }
+
     fn new(set: &ColumnSet, name: &str) -> Self {
         let decides = [CONTENT_TYPE, CONTENT_ENCODING, MESSAGE_SOURCE].contains(&name);
         let columns = set.headers().iter().filter_map(|(reference, column)| {

@@ -361,6 +361,8 @@ fn bind(addr: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
     if shared {
         socket.set_reuse_port(true)?;
     }
+    // Accepted sockets inherit it: one system call per listener instead of one per connection.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&addr.into())?;
     socket.listen(if shared { 1024 } else { 1 })?;
     socket.set_nonblocking(true)?;

@@ -13,7 +13,7 @@ use super::connection::ConnectionTask;
 use crate::mqtt::transport::{Transport, accept_tls, accept_ws, accept_wss};
 use crate::rate_limited::RateLimited;
 
-/// The core's own sockets, one for each kind of connection that is served.
+/// The core's own sockets, one for each kind of connection that is served; what they accept is to have `TCP_NODELAY` from them.
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// Plain MQTT.
@@ -64,7 +64,6 @@ async fn accept(core: Rc<Core>, kind: Kind, socket: TcpListener) {
                     }
                     continue;
                 }
-                let _ = stream.set_nodelay(true);
                 let is_loopback = peer.ip().to_canonical().is_loopback();
                 match kind {
                     Kind::Tcp => start(&core, Transport::Tcp(stream), is_loopback),

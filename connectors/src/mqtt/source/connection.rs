@@ -176,7 +176,7 @@ impl Future for ConnectionTask {
         }
         let core = task.core.clone();
         let mut broker = core.broker.borrow_mut();
-        broker.set_now(super::now(core.began));
+        core.set_now(&mut broker);
         let Some(connection) = broker.connection(task.place) else { return Poll::Ready(()) };
         match &mut connection.waker {
             Some(known) => known.clone_from(cx.waker()),
