@@ -97,7 +97,6 @@ pub struct Follower {
     reading: Option<(u32, u64)>,
     batches: VecDeque<Arc<Batch>>,
     out: VecDeque<Step>,
-    matcher: Matcher,
 }
 
 impl Follower {
@@ -123,7 +122,6 @@ impl Follower {
             reading: None,
             batches: VecDeque::new(),
             out: VecDeque::new(),
-            matcher: Matcher::default(),
         }
     }
 
@@ -142,14 +140,15 @@ impl Follower {
         self.out.is_empty() && (0..self.heads.partitions()).all(|p| self.next[p as usize] >= self.heads.get(p))
     }
 
-    /// What to do next. `table` is the one in force: what comes from the log is matched by it.
-    pub fn step(&mut self, table: &RouteTable) -> Step {
+    /// What to do next. `table` is the one in force: what comes from the log is matched by it, with the memory of `matcher`, which all
+    /// followers of a thread share.
+    pub fn step(&mut self, table: &RouteTable, matcher: &mut Matcher) -> Step {
         loop {
             if let Some(step) = self.out.pop_front() {
                 return step;
             }
             if let Some(batch) = self.batches.pop_front() {
-                self.replay(table, batch);
+                self.replay(table, matcher, batch);
                 continue;
             }
             if let Some((partition, upto)) = self.reading {
@@ -275,7 +274,7 @@ impl Follower {
         }
     }
 
-    fn replay(&mut self, table: &RouteTable, batch: Arc<Batch>) {
+    fn replay(&mut self, table: &RouteTable, matcher: &mut Matcher, batch: Arc<Batch>) {
         let (partition, end) = (batch.partition(), batch.last_offset() + 1);
         let from = self.next[partition as usize];
         if batch.base_offset() > from {
@@ -286,8 +285,8 @@ impl Follower {
             let table_version = table.version();
             return self.hand_over(Delivery { batch, rows: Rows::All, enrichments: Arc::from([]), table_version });
         };
-        self.matcher.run(table, &batch, Some(endpoint));
-        match self.matcher.rows(endpoint) {
+        matcher.run(table, &batch, Some(endpoint));
+        match matcher.rows(endpoint) {
             Some(rows) => {
                 let enrichments = table.enrichments(endpoint).clone();
                 self.hand_over(Delivery { batch, rows, enrichments, table_version: table.version() });

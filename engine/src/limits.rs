@@ -47,6 +47,9 @@ pub const SCAN_COST_MAX: u32 = 4096;
 /// Most endpoints of a node: each holds a lane per shard and a cursor per partition.
 pub const ENDPOINTS_MAX: usize = 4096;
 
+/// Most observers of a node, live subscribers with a filter of their own: a lane per shard each, and a bitmap in each matcher.
+pub const OBSERVERS_MAX: usize = 16 * 1024;
+
 /// Deliveries that wait in one lane before it is marked behind. Batches may be as small as an event: with 64 of these an endpoint
 /// that takes a few milliseconds for a request fell behind at every one.
 pub const LANE_DELIVERIES_MAX: usize = 256;
@@ -66,6 +69,7 @@ pub const FILTER_TEXT_BYTES_MAX: usize = EVENT_BYTES_MAX;
 pub const FILTER_PROBLEMS_MAX: usize = 32;
 
 const _: () = assert!(BATCH_ROWS_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(ENDPOINTS_MAX + OBSERVERS_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < i32::MAX as usize);
 const _: () = assert!(PARTITIONS_DEFAULT <= PARTITIONS_MAX);

@@ -45,6 +45,14 @@ const LAYERS_MAX: usize = 8;
 /// Number of an endpoint, given by the node and kept as long as it runs.
 pub type EndpointId = u16;
 
+/// Endpoints from this number on are observers: they get what they ask for, and nothing else depends on it. An event that
+/// only they want has matched nothing, and goes to the fallback.
+pub const OBSERVERS_FROM: EndpointId = limits::ENDPOINTS_MAX as EndpointId;
+
+fn is_observer(endpoint: EndpointId) -> bool {
+    endpoint >= OBSERVERS_FROM
+}
+
 /// One compiled route.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -58,6 +66,20 @@ pub struct Route {
     pub endpoint: EndpointId,
     /// A disabled route is as if it were not there.
     pub enabled: bool,
+    /// Events of every source are looked at, and the filter counts for all of them, whatever `source` says.
+    pub every_source: bool,
+}
+
+impl Route {
+    /// The sources that it looks at.
+    fn sources(&self) -> &[Source] {
+        if self.every_source { &Source::ALL } else { std::slice::from_ref(&self.source) }
+    }
+
+    /// Its filter counts for events of that source: for those of changed digital twins it does not (sheet 1.1).
+    fn is_filtered(&self, source: Source) -> bool {
+        self.every_source || source != Source::DigitalTwinChangeEvents
+    }
 }
 
 /// Why a table cannot be built.
@@ -99,8 +121,11 @@ pub struct RouteTable {
     recent: Vec<Arc<Route>>,
     routes: usize,
     fallback: Option<EndpointId>,
-    /// By endpoint number.
+    /// By endpoint number; observers have none.
     enrichments: Vec<Arc<[Enrichment]>>,
+    no_enrichments: Arc<[Enrichment]>,
+    /// One more than the highest number of an endpoint.
+    endpoints: usize,
 }
 
 impl RouteTable {
@@ -116,7 +141,7 @@ impl RouteTable {
         }
         let endpoints = routes.iter().map(|route| (route.name.as_str(), route.endpoint));
         for (route, endpoint) in endpoints.chain(fallback.map(|endpoint| ("$fallback", endpoint))) {
-            if usize::from(endpoint) >= enrichments.len() {
+            if !is_there(endpoint, &enrichments) {
                 return Err(TableError::UnknownEndpoint { route: route.to_owned(), endpoint });
             }
         }
@@ -124,7 +149,17 @@ impl RouteTable {
         let layer = Layer::new(routes.iter(), &mut columns);
         columns.seal();
         let layers = vec![(Arc::new(layer), Arc::from([]))];
-        let table = Self { version, columns, layers, recent: Vec::new(), routes: routes.len(), fallback, enrichments };
+        let table = Self {
+            version,
+            columns,
+            layers,
+            recent: Vec::new(),
+            routes: routes.len(),
+            fallback,
+            endpoints: endpoints_of(routes).max(enrichments.len()),
+            enrichments,
+            no_enrichments: Arc::from([]),
+        };
         table.check_scans()?;
         Ok(table)
     }
@@ -133,7 +168,7 @@ impl RouteTable {
     /// the change and not on the table: the indexes that are there are shared, and what is gone is marked.
     pub fn change(&self, version: u64, add: Vec<Route>, remove: &[&str]) -> Result<Self, TableError> {
         for route in &add {
-            if usize::from(route.endpoint) >= self.enrichments.len() {
+            if !is_there(route.endpoint, &self.enrichments) {
                 return Err(TableError::UnknownEndpoint { route: route.name.clone(), endpoint: route.endpoint });
             }
         }
@@ -145,6 +180,8 @@ impl RouteTable {
             routes: self.routes,
             fallback: self.fallback,
             enrichments: self.enrichments.clone(),
+            no_enrichments: self.no_enrichments.clone(),
+            endpoints: endpoints_of(&add).max(self.endpoints),
         };
         if !table.recent.is_empty() {
             table.layers.pop();
@@ -253,13 +290,27 @@ impl RouteTable {
         self.fallback
     }
 
-    /// Number of endpoint numbers in use.
+    /// Number of endpoints, observers aside.
     pub fn endpoints(&self) -> usize {
         self.enrichments.len()
     }
 
+    /// One more than the highest number of an endpoint, observers included.
+    fn numbers(&self) -> usize {
+        self.endpoints
+    }
+
     /// What is added to the events of an endpoint.
     pub fn enrichments(&self, endpoint: EndpointId) -> &Arc<[Enrichment]> {
-        &self.enrichments[usize::from(endpoint)]
+        self.enrichments.get(usize::from(endpoint)).unwrap_or(&self.no_enrichments)
     }
+}
+
+fn is_there(endpoint: EndpointId, enrichments: &[Arc<[Enrichment]>]) -> bool {
+    let at = usize::from(endpoint);
+    at < enrichments.len() || is_observer(endpoint) && at < limits::ENDPOINTS_MAX + limits::OBSERVERS_MAX
+}
+
+fn endpoints_of(routes: &[Route]) -> usize {
+    routes.iter().map(|route| usize::from(route.endpoint) + 1).max().unwrap_or(0)
 }

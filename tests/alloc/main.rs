@@ -88,6 +88,7 @@ fn matching_allocates_nothing() {
         filter: Filter::compile(text, *dialect, &CompileOptions::default()).expect("valid").0,
         endpoint: (n % 2) as u16,
         enabled: true,
+        every_source: false,
     };
     let routes: Vec<Route> = filters.iter().enumerate().map(route).collect();
     let table = RouteTable::new(1, &routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid");

@@ -84,7 +84,7 @@ impl World {
     }
 
     fn flush(&mut self) {
-        assert!(self.broker.batches().flush(Waker::noop()));
+        assert!(self.broker.batches().flush(Waker::noop(), false));
     }
 
     /// What was published, as the log gives it out.

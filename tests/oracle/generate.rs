@@ -3,7 +3,7 @@
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::{MESSAGE_SOURCE, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
-use engine::route::{Route, Source};
+use engine::route::{OBSERVERS_FROM, Route, Source};
 use fastrand::Rng;
 
 const NUMBERS: [&str; 12] =
@@ -191,8 +191,9 @@ pub fn routes(rng: &mut Rng, count: usize, endpoints: u16) -> Vec<Route> {
             name: format!("r{number}"),
             source: if rng.u8(0..12) == 0 { Source::TwinChangeEvents } else { Source::DeviceMessages },
             filter: filter(rng),
-            endpoint: rng.u16(0..endpoints),
+            endpoint: if rng.u8(0..6) == 0 { OBSERVERS_FROM + rng.u16(0..3) } else { rng.u16(0..endpoints) },
             enabled: rng.u8(0..16) != 0,
+            every_source: rng.u8(0..8) == 0,
         })
         .collect()
 }

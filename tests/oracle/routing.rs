@@ -1,12 +1,13 @@
 //! The matcher against the naive one: the same rows to the same endpoints.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::batch::Batch;
 use engine::lane::Rows;
 use engine::parse::Kernel;
 use engine::route::naive::NaiveMatcher;
-use engine::route::{EndpointId, Matcher, Route, RouteTable};
+use engine::route::{EndpointId, Matcher, OBSERVERS_FROM, Route, RouteTable};
 
 /// Both matchers, with all kernels of the machine.
 pub struct RoutingRunner {
@@ -36,13 +37,26 @@ pub fn table(version: u64, routes: &[Route], fallback: Option<EndpointId>, endpo
 impl RoutingRunner {
     /// Matches the batch both ways. `routes` must be what the table was made of.
     pub fn check(&mut self, table: &RouteTable, routes: &[Route], batch: &Batch) -> Result<(), String> {
-        self.naive.run(routes, table.fallback(), table.endpoints(), batch);
+        let before = self.naive.orphaned();
+        self.naive.run(routes, table.fallback(), batch);
+        let orphaned = self.naive.orphaned() - before;
+        let observers = routes.iter().map(|route| route.endpoint).filter(|endpoint| *endpoint >= OBSERVERS_FROM);
+        let observers: BTreeSet<EndpointId> = observers.collect();
         for (kernel, matcher) in &mut self.matchers {
+            let before = matcher.orphaned();
             matcher.run(table, batch, None);
-            for endpoint in 0..table.endpoints() as EndpointId {
+            let found: Vec<(EndpointId, Vec<u16>)> = (0..table.endpoints() as EndpointId)
+                .chain(observers.iter().copied())
+                .map(|endpoint| (endpoint, rows(matcher.rows(endpoint), batch)))
+                .collect();
+            let found_orphaned = matcher.orphaned() - before;
+            if found_orphaned != orphaned {
+                let name = kernel.name();
+                return Err(format!("{name}: {found_orphaned} events matched nothing, by the interpreter {orphaned}"));
+            }
+            for (endpoint, found) in found {
                 let expected = self.naive.rows(endpoint);
                 self.routed += expected.len() as u64;
-                let found = rows(matcher.rows(endpoint), batch);
                 if found != expected {
                     return Err(difference(kernel.name(), routes, endpoint, &found, expected, batch));
                 }
@@ -54,7 +68,6 @@ impl RoutingRunner {
                         difference(kernel.name(), routes, endpoint, &alone, expected, batch)
                     ));
                 }
-                matcher.run(table, batch, None);
             }
         }
         Ok(())

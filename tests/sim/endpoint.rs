@@ -9,7 +9,7 @@ use connectors::webhook::{Dispatch, GivenUp, Shot, WebhookConfig};
 use engine::cursor::{Follower, Step};
 use engine::lane::{Delivery, Rows};
 use engine::log::{LogReader, ReadError};
-use engine::route::RouteTable;
+use engine::route::{Matcher, RouteTable};
 
 use crate::disk::SimDisk;
 use crate::ledger::{Finding, Ledger, Sent};
@@ -97,6 +97,7 @@ pub struct Endpoint {
     pub mood: Mood,
     pub cursors: Arc<Cursors>,
     follower: Follower,
+    matcher: Matcher,
     inbox: VecDeque<Handed>,
     sink: Sink,
     sabotage: Sabotage,
@@ -123,7 +124,17 @@ impl Endpoint {
             }
         };
         let cursors = Arc::new(Cursors::new(start));
-        Self { number, spec, mood: Mood::Healthy, cursors, follower, inbox: VecDeque::new(), sink, sabotage }
+        Self {
+            number,
+            spec,
+            mood: Mood::Healthy,
+            cursors,
+            follower,
+            matcher: Matcher::default(),
+            inbox: VecDeque::new(),
+            sink,
+            sabotage,
+        }
     }
 
     /// Nothing is left to do.
@@ -159,7 +170,7 @@ impl Endpoint {
         table: &RouteTable,
         reader: &LogReader<SimDisk>,
     ) -> Result<bool, Finding> {
-        match self.follower.step(table) {
+        match self.follower.step(table, &mut self.matcher) {
             Step::Idle => return Ok(false),
             Step::Advance { partition, offset } => self.cursors.advance(partition, offset),
             Step::Lost { partition, from, to } => {

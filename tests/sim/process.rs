@@ -89,6 +89,7 @@ fn table(settings: &Settings, version: u64, more: u32) -> Arc<RouteTable> {
         filter: Filter::compile(filter, Dialect::Anabranch, &CompileOptions::default()).expect("valid").0,
         endpoint: endpoint as EndpointId,
         enabled: true,
+        every_source: false,
     };
     let specs = settings.endpoints.iter().enumerate();
     let mut routes: Vec<Route> = specs.map(|(at, spec)| route(format!("e{at}"), &spec.filter(), at)).collect();

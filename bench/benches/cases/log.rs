@@ -7,7 +7,7 @@ use engine::cursor::{Follower, ShardLane, Step};
 use engine::event::put_attribute;
 use engine::lane::{Heads, LaneSender, lane};
 use engine::ring::Bell;
-use engine::route::RouteTable;
+use engine::route::{Matcher, RouteTable};
 
 use super::events::{batches, bodies, telemetry};
 use super::matching::table;
@@ -45,6 +45,7 @@ impl Case for ReadBack {
 /// A follower whose lane never goes live, because the log always has more.
 pub struct CatchUp {
     follower: Follower,
+    matcher: Matcher,
     table: RouteTable,
     /// Kept, for a lane without its other end is abandoned.
     _lane: LaneSender,
@@ -61,7 +62,15 @@ impl CatchUp {
         let heads = Heads::new(&[u64::MAX / 2]);
         let follower = Follower::new(0, vec![ShardLane::new(receiver, vec![0])], heads, vec![0]);
         let table = table(&["status = 'error'".to_owned()], 1);
-        Self { follower, table, _lane: sender, bodies: bodies(telemetry), offset: 0, next: Vec::new() }
+        Self {
+            follower,
+            matcher: Matcher::default(),
+            table,
+            _lane: sender,
+            bodies: bodies(telemetry),
+            offset: 0,
+            next: Vec::new(),
+        }
     }
 }
 
@@ -75,7 +84,7 @@ impl Case for CatchUp {
         let end = self.offset;
         let mut delivered = 0;
         loop {
-            match self.follower.step(&self.table) {
+            match self.follower.step(&self.table, &mut self.matcher) {
                 Step::Read { from, .. } if from == end => break,
                 Step::Read { .. } => self.follower.give(std::mem::take(&mut self.next)),
                 Step::Deliver(delivery) => delivered += delivery.len(),

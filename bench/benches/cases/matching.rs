@@ -66,6 +66,7 @@ pub fn table(filters: &[String], endpoints: EndpointId) -> RouteTable {
         filter: Filter::compile(filter, Dialect::Anabranch, &CompileOptions::default()).expect("a valid filter").0,
         endpoint: (n % usize::from(endpoints)) as EndpointId,
         enabled: true,
+        every_source: false,
     };
     let routes: Vec<Route> = filters.iter().enumerate().map(route).collect();
     let enrichments = (0..endpoints).map(|_| Arc::from([])).collect();

@@ -24,7 +24,14 @@ pub fn run(setting: &Setting, folder: &Path) -> Result<Vec<Row>, Box<dyn Error>>
     let filter = Filter::compile("$body.temp > 30", Dialect::Anabranch, &CompileOptions::default())
         .map_err(|problems| format!("{problems:?}"))?
         .0;
-    let route = Route { name: "hot".into(), source: Source::DeviceMessages, filter, endpoint: 0, enabled: true };
+    let route = Route {
+        name: "hot".into(),
+        source: Source::DeviceMessages,
+        filter,
+        endpoint: 0,
+        enabled: true,
+        every_source: false,
+    };
     let table = RouteTable::new(1, &[route], None, vec![std::sync::Arc::from([])])?;
     let stored = node.log.stats().appended_bytes.load(std::sync::atomic::Ordering::Relaxed) as f64;
     let core = *cores::allowed()?.last().ok_or("no core is allowed")?;

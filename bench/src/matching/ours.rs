@@ -94,5 +94,12 @@ fn name(number: usize) -> String {
 fn compile(number: usize, route: &RouteSpec) -> Result<Route, Box<dyn Error>> {
     let (filter, _) = Filter::compile(&route.filter, Dialect::Anabranch, &CompileOptions::default())
         .map_err(|problems| format!("`{}` does not compile: {problems:?}", route.filter))?;
-    Ok(Route { name: name(number), source: Source::DeviceMessages, filter, endpoint: route.endpoint, enabled: true })
+    Ok(Route {
+        name: name(number),
+        source: Source::DeviceMessages,
+        filter,
+        endpoint: route.endpoint,
+        enabled: true,
+        every_source: false,
+    })
 }

@@ -23,8 +23,9 @@ pub struct SharedBatches {
     builders: Vec<BatchBuilder>,
     /// The number of the batch that is being filled, per partition.
     numbers: Vec<Option<Ticket>>,
-    /// Partitions that have rows, in the order of their first.
+    /// Partitions that have rows, in the order of their first, and whether one of the rows is in a hurry.
     open: Vec<u32>,
+    hurries: Vec<bool>,
     sealed: VecDeque<Submitted>,
     /// Shards that had no room in this flush.
     blocked: Vec<bool>,
@@ -41,6 +42,7 @@ impl SharedBatches {
             builders: (0..partitions).map(BatchBuilder::new).collect(),
             numbers: vec![None; partitions as usize],
             open: Vec::new(),
+            hurries: vec![false; partitions as usize],
             sealed: VecDeque::new(),
             blocked: Vec::new(),
             last_partition: 0,
@@ -49,6 +51,20 @@ impl SharedBatches {
 
     /// Adds one event to the batch of its key's partition and gives that batch's number. Never answers `Full`.
     pub fn push(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        headers: &HeaderWriter,
+        timestamp_ms: i64,
+    ) -> Result<u32, PushError> {
+        let number = self.push_at_leisure(key, value, headers, timestamp_ms)?;
+        self.hurries[self.last_partition as usize] = true;
+        Ok(number)
+    }
+
+    /// As [`push`](Self::push), for an event that nobody waits for: alone it does not have its batch flushed, because a batch of one
+    /// event costs the shard and the disk as much as one of a thousand.
+    pub fn push_at_leisure(
         &mut self,
         key: &[u8],
         value: &[u8],
@@ -87,17 +103,24 @@ impl SharedBatches {
 
     fn seal(&mut self, partition: u32) {
         let at = partition as usize;
+        self.hurries[at] = false;
         if let (Some(batch), Some(ticket)) = (self.builders[at].seal(), self.numbers[at].take()) {
             self.sealed.push_back(Submitted { batch, ticket });
         }
     }
 
-    /// Sends what was pushed. `false` if a shard has no room: take no more from clients, `waker` is woken when there may be.
-    pub fn flush(&mut self, waker: &Waker) -> bool {
-        for at in 0..self.open.len() {
-            self.seal(self.open[at]);
-        }
-        self.open.clear();
+    /// Sends what was pushed; without `all` not the batches in which nothing is in a hurry. `false` if a shard has no room: take no more
+    /// from clients, `waker` is woken when there may be.
+    pub fn flush(&mut self, waker: &Waker, all: bool) -> bool {
+        let mut open = std::mem::take(&mut self.open);
+        open.retain(|partition| {
+            let stays = !all && !self.hurries[*partition as usize];
+            if !stays {
+                self.seal(*partition);
+            }
+            stays
+        });
+        self.open = open;
         let mut inner = self.intake.0.borrow_mut();
         let inner = &mut *inner;
         self.blocked.clear();

@@ -24,6 +24,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::Waker;
 
 use crate::intake::SharedBatches;
 
@@ -86,6 +87,8 @@ pub struct Broker {
     slots: Vec<Slot>,
     free: Vec<u32>,
     batches: SharedBatches,
+    /// When events that nobody waits for go into the log.
+    leisure_ends_ms: u64,
     /// By the number of a batch: who waits for it.
     waiting: Vec<Vec<u32>>,
     /// Batches that are not acknowledged: number, partition, and what the tap had shown when the first message came.
@@ -125,6 +128,9 @@ pub struct Broker {
     pub effects: Effects,
 }
 
+/// How long events that nobody waits for wait for others to go into the log with, if turns come; the node's ticks bring some.
+const LEISURE_MS_MAX: u64 = 10;
+
 /// Packets that one connection may have handled in one pass, before others have their turn.
 const PACKETS_PER_PASS_MAX: usize = 4096;
 
@@ -146,6 +152,7 @@ impl Broker {
             slots: Vec::new(),
             free: Vec::new(),
             batches,
+            leisure_ends_ms: 0,
             waiting: Vec::new(),
             unacked: Vec::new(),
             room: Room::default(),
@@ -195,6 +202,15 @@ impl Broker {
     /// The way into the log, to be flushed at the end of a turn.
     pub fn batches(&mut self) -> &mut SharedBatches {
         &mut self.batches
+    }
+
+    /// Sends what was pushed into the log. `false`: see [`SharedBatches::flush`].
+    pub fn flush(&mut self, waker: &Waker) -> bool {
+        let all = self.stopping || self.now.tick_ms >= self.leisure_ends_ms;
+        if all {
+            self.leisure_ends_ms = self.now.tick_ms + LEISURE_MS_MAX;
+        }
+        self.batches.flush(waker, all)
     }
 
     /// A connection was accepted; `None` while the node stops.

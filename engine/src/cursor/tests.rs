@@ -9,7 +9,14 @@ use crate::route::{Route, Source};
 
 fn table() -> RouteTable {
     let filter = Filter::compile("$body.t > 5", Dialect::Anabranch, &CompileOptions::default()).expect("valid").0;
-    let route = Route { name: "r".into(), source: Source::DeviceMessages, filter, endpoint: 0, enabled: true };
+    let route = Route {
+        name: "r".into(),
+        source: Source::DeviceMessages,
+        filter,
+        endpoint: 0,
+        enabled: true,
+        every_source: false,
+    };
     RouteTable::new(1, &[route], None, vec![Arc::new([])]).expect("valid")
 }
 
@@ -29,6 +36,7 @@ struct World {
     heads: Heads,
     log: Vec<Arc<Batch>>,
     table: RouteTable,
+    matcher: Matcher,
     delivered: Vec<(u32, u64)>,
     advanced: Vec<(u32, u64)>,
     lost: Vec<(u32, u64, u64)>,
@@ -45,7 +53,8 @@ fn world(next: [u64; 2]) -> World {
     let heads = Heads::new(&[0, 0]);
     let follower = Follower::new(0, lanes, heads.clone(), next.to_vec());
     let table = table();
-    World { follower, senders, heads, log: vec![], table, delivered: vec![], advanced: vec![], lost: vec![] }
+    let matcher = Matcher::default();
+    World { follower, senders, heads, log: vec![], table, matcher, delivered: vec![], advanced: vec![], lost: vec![] }
 }
 
 impl World {
@@ -67,7 +76,7 @@ impl World {
                     sender.go_live([(partition as u32, self.heads.get(partition as u32))].into());
                 }
             }
-            match self.follower.step(&self.table) {
+            match self.follower.step(&self.table, &mut self.matcher) {
                 Step::Deliver(delivery) => {
                     self.delivered.extend(delivery.events().map(|event| (event.partition(), event.offset())));
                 }
@@ -134,7 +143,7 @@ fn who_is_behind_when_the_shards_have_ended_reads_up_to_the_heads() {
     }
     // Nobody answers the wish to be live any more.
     while !world.follower.is_drained() {
-        match world.follower.step(&world.table) {
+        match world.follower.step(&world.table, &mut world.matcher) {
             Step::Deliver(delivery) => {
                 world.delivered.extend(delivery.events().map(|event| (event.partition(), event.offset())));
             }

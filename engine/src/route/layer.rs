@@ -33,16 +33,17 @@ impl Layer {
                 continue;
             }
             layer.enabled[number / 64] |= 1 << (number % 64);
-            let builder = builders[route.source as usize].get_or_insert_default();
             let semantics = route.filter.semantics();
-            if route.source == Source::DigitalTwinChangeEvents {
-                // Conditions are not applied to this source (sheet 1.1).
-                let always = super::access::Alternative { access: super::access::Access::Scan, tests: Vec::new() };
-                builder.add(number as u32, route.endpoint, always, semantics);
-                continue;
-            }
-            for alternative in alternatives(&route.filter, set) {
-                builder.add(number as u32, route.endpoint, alternative, semantics);
+            for source in route.sources() {
+                let builder = builders[*source as usize].get_or_insert_default();
+                if !route.is_filtered(*source) {
+                    let always = super::access::Alternative { access: super::access::Access::Scan, tests: Vec::new() };
+                    builder.add(number as u32, route.endpoint, always, semantics);
+                    continue;
+                }
+                for alternative in alternatives(&route.filter, set) {
+                    builder.add(number as u32, route.endpoint, alternative, semantics);
+                }
             }
         }
         let mut sorted: Vec<u32> = (0..layer.ends.len() as u32).collect();

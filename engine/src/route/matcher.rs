@@ -4,7 +4,7 @@ use super::facts::CellFacts;
 use super::gather::Gather;
 use super::hits::{HitSet, Hits};
 use super::index::{self, Scratch};
-use super::{EndpointId, RouteTable, Source};
+use super::{EndpointId, RouteTable, Source, is_observer};
 use crate::batch::Batch;
 use crate::lane::Rows;
 use crate::parse::{ExtractStats, Kernel};
@@ -45,7 +45,7 @@ impl Matcher {
     /// where that changes nothing for this one.
     pub fn run(&mut self, table: &RouteTable, batch: &Batch, only: Option<EndpointId>) {
         let rows = batch.rows().len();
-        self.hits.reset(rows, table.endpoints());
+        self.hits.reset(rows, table.numbers());
         self.gather.run(&table.columns, batch);
         // Whether an event matched nothing is only known when every route was tried.
         let only = only.filter(|endpoint| table.fallback != Some(*endpoint));
@@ -85,7 +85,8 @@ impl Matcher {
     /// Rows that matched nothing go to the fallback, if they are device messages.
     fn unmatched(&mut self, table: &RouteTable, rows: usize) {
         for word in 0..rows.div_ceil(64) {
-            let matched = self.hits.endpoints().iter().fold(0, |all, endpoint| all | self.hits.bits(*endpoint)[word]);
+            let counted = self.hits.endpoints().iter().filter(|endpoint| !is_observer(**endpoint));
+            let matched = counted.fold(0, |all, endpoint| all | self.hits.bits(*endpoint)[word]);
             let valid = if rows - word * 64 >= 64 { !0 } else { (1u64 << (rows - word * 64)) - 1 };
             let mut left = !matched & valid;
             while left != 0 {

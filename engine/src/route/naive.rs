@@ -1,6 +1,8 @@
 //! The plain matcher: every route on every event, by the interpreter. Slow, and what routing means: oracle of the fast one.
 
-use super::{EndpointId, Route, Source};
+use std::collections::HashMap;
+
+use super::{EndpointId, Route, Source, is_observer};
 use crate::batch::Batch;
 use crate::event::Event;
 use crate::filter::{Dialect, Truth, body_text};
@@ -11,17 +13,16 @@ use crate::parse::{Parser, Value};
 pub struct NaiveMatcher {
     parser: Parser,
     text: String,
-    /// Matching rows by endpoint number.
-    rows: Vec<Vec<u16>>,
+    /// Matching rows by endpoint.
+    rows: HashMap<EndpointId, Vec<u16>>,
     /// Events that matched no route, since the start.
     orphaned: u64,
 }
 
 impl NaiveMatcher {
-    /// Matches all rows against `routes`. Afterwards [`rows`](Self::rows) has the result, for so many endpoints.
-    pub fn run(&mut self, routes: &[Route], fallback: Option<EndpointId>, endpoints: usize, batch: &Batch) {
-        self.rows.resize_with(endpoints, Vec::new);
-        self.rows.iter_mut().for_each(Vec::clear);
+    /// Matches all rows against `routes`. Afterwards [`rows`](Self::rows) has the result.
+    pub fn run(&mut self, routes: &[Route], fallback: Option<EndpointId>, batch: &Batch) {
+        self.rows.values_mut().for_each(Vec::clear);
         for index in 0..batch.rows().len() {
             let event = Event::new(batch, index);
             let source = Source::of(&event);
@@ -30,7 +31,7 @@ impl NaiveMatcher {
             let mut row = RowMatch { routes, event, source, body, index: index as u16 };
             if !row.run(&mut self.rows) {
                 match fallback.filter(|_| source == Source::DeviceMessages) {
-                    Some(endpoint) => self.rows[usize::from(endpoint)].push(index as u16),
+                    Some(endpoint) => self.rows.entry(endpoint).or_default().push(index as u16),
                     None => self.orphaned += 1,
                 }
             }
@@ -39,7 +40,7 @@ impl NaiveMatcher {
 
     /// The rows of the last batch that `endpoint` gets, ascending.
     pub fn rows(&self, endpoint: EndpointId) -> &[u16] {
-        &self.rows[usize::from(endpoint)]
+        self.rows.get(&endpoint).map_or(&[], Vec::as_slice)
     }
 
     /// Events that matched no route and had no fallback, since the start.
@@ -71,20 +72,19 @@ struct RowMatch<'t, 'd> {
 }
 
 impl RowMatch<'_, '_> {
-    fn run(&mut self, rows: &mut [Vec<u16>]) -> bool {
+    fn run(&mut self, rows: &mut HashMap<EndpointId, Vec<u16>>) -> bool {
         let mut matched = false;
         for route in self.routes {
-            if !route.enabled || route.source != self.source {
+            if !route.enabled || !route.sources().contains(&self.source) {
                 continue;
             }
-            let truth = match self.source {
-                // Conditions are not applied to this source (sheet 1.1).
-                Source::DigitalTwinChangeEvents => Truth::True,
-                _ => route.filter.eval(&self.event, self.body.of(&self.event, route.filter.dialect())),
+            let truth = match route.is_filtered(self.source) {
+                false => Truth::True,
+                true => route.filter.eval(&self.event, self.body.of(&self.event, route.filter.dialect())),
             };
             if truth.is_true() {
-                matched = true;
-                let rows = &mut rows[usize::from(route.endpoint)];
+                matched |= !is_observer(route.endpoint);
+                let rows = rows.entry(route.endpoint).or_default();
                 // One copy per endpoint.
                 if rows.last() != Some(&self.index) {
                     rows.push(self.index);

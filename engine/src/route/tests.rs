@@ -7,7 +7,7 @@ use crate::filter::{CompileOptions, Dialect};
 
 fn route(filter: &str, endpoint: EndpointId, enabled: bool, source: Source) -> Route {
     let filter = Filter::compile(filter, Dialect::IotHub, &CompileOptions::default()).expect("valid").0;
-    Route { name: format!("r{endpoint}"), source, filter, endpoint, enabled }
+    Route { name: format!("r{endpoint}"), source, filter, endpoint, enabled, every_source: false }
 }
 
 fn table(routes: Vec<Route>, fallback: Option<EndpointId>) -> RouteTable {
@@ -118,6 +118,7 @@ fn the_corpus_routes_as_the_interpreter_answers() {
                 filter: filter.clone(),
                 endpoint: at as u16,
                 enabled: true,
+                every_source: false,
             })
             .collect();
         let enrichments = || routes.iter().map(|_| Arc::from([])).collect::<Vec<Arc<[Enrichment]>>>();

@@ -28,6 +28,8 @@ pub enum Command {
 pub(super) struct Outlets {
     table: Arc<RouteTable>,
     lanes: Vec<Option<LaneSender>>,
+    /// Endpoints whose lane is not live: only they can want to be, and thousands that keep up cost nothing.
+    resting: Vec<EndpointId>,
     taps: Vec<LaneSender>,
     no_enrichments: Arc<[Enrichment]>,
     heads: Heads,
@@ -38,7 +40,8 @@ pub(super) struct Outlets {
 impl Outlets {
     pub fn new(table: Arc<RouteTable>, heads: Heads, owned: Vec<u32>) -> Self {
         let (taps, no_enrichments) = (Vec::new(), Arc::from([]));
-        Self { table, lanes: Vec::new(), taps, no_enrichments, heads, owned, matcher: Matcher::default() }
+        let (lanes, resting) = (Vec::new(), Vec::new());
+        Self { table, lanes, resting, taps, no_enrichments, heads, owned, matcher: Matcher::default() }
     }
 
     pub fn handle_command(&mut self, command: Command) {
@@ -50,6 +53,8 @@ impl Outlets {
                     if self.lanes.len() <= at {
                         self.lanes.resize_with(at + 1, || None);
                     }
+                    self.resting.retain(|resting| *resting != endpoint);
+                    self.resting.extend(lane.as_ref().filter(|lane| !lane.is_live()).map(|_| endpoint));
                     self.lanes[at] = lane;
                 }
             }
@@ -62,11 +67,18 @@ impl Outlets {
 
     /// Lanes that want to be live become so, with the heads as they stand between two batches.
     pub fn answer_wishes(&mut self) {
-        for lane in self.lanes.iter_mut().flatten().chain(&mut self.taps) {
+        let Self { lanes, resting, taps, heads, owned, .. } = self;
+        let mut answer = |lane: &mut LaneSender| {
             if lane.is_wanted() {
-                lane.go_live(self.owned.iter().map(|partition| (*partition, self.heads.get(*partition))).collect());
+                lane.go_live(owned.iter().map(|partition| (*partition, heads.get(*partition))).collect());
             }
-        }
+        };
+        taps.iter_mut().for_each(&mut answer);
+        resting.retain(|endpoint| {
+            let Some(lane) = &mut lanes[usize::from(*endpoint)] else { return false };
+            answer(lane);
+            !lane.is_live()
+        });
     }
 
     /// The batch is synced: everyone who wants rows of it and keeps up gets them now.
@@ -84,6 +96,9 @@ impl Outlets {
                     enrichments: self.table.enrichments(endpoint).clone(),
                     table_version: self.table.version(),
                 });
+                if !lane.is_live() {
+                    self.resting.push(endpoint);
+                }
             }
         }
         for tap in self.taps.iter_mut().filter(|tap| tap.is_live()) {

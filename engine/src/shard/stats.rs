@@ -90,7 +90,10 @@ impl ShardStats {
     }
 
     pub(super) fn matched(&self, endpoint: EndpointId, rows: usize) {
-        self.matched[usize::from(endpoint)].fetch_add(rows as u64, Ordering::Relaxed);
+        // Observers come and go, and count for themselves.
+        if let Some(matched) = self.matched.get(usize::from(endpoint)) {
+            matched.fetch_add(rows as u64, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn set_matching(&self, extracted: ExtractStats, orphaned: u64) {

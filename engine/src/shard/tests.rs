@@ -32,6 +32,7 @@ fn table(version: u64, routes: &[(&str, EndpointId)]) -> Arc<RouteTable> {
             filter: Filter::compile(filter, Dialect::Anabranch, &CompileOptions::default()).expect("valid").0,
             endpoint: *endpoint,
             enabled: true,
+            every_source: false,
         })
         .collect();
     Arc::new(RouteTable::new(version, &routes, None, vec![Arc::new([]), Arc::new([])]).expect("valid"))

@@ -46,7 +46,14 @@ pub(super) fn explain(args: &ExplainArgs, now_ms: i64, error_color: bool) -> Res
     let options = CompileOptions { source: args.source, azure_date_quirk: args.azure_date_quirk };
     let draw = |problems: &[engine::filter::Diagnostic]| render::diagnostics("filter", asked, problems, error_color);
     let (filter, warnings) = Filter::compile(asked, args.dialect, &options).map_err(|problems| draw(&problems))?;
-    let route = Route { name: "draft".to_owned(), source: args.source, filter, endpoint: 0, enabled: true };
+    let route = Route {
+        name: "draft".to_owned(),
+        source: args.source,
+        filter,
+        endpoint: 0,
+        enabled: true,
+        every_source: false,
+    };
     let table =
         RouteTable::new(1, &[route], None, vec![std::sync::Arc::from([])]).map_err(|error| fail(error.to_string()))?;
     let dir = args.data_dir.join("log");

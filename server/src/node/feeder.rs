@@ -1,5 +1,6 @@
 //! Feeds one endpoint: does what the engine's [`Follower`] says, with the log, the sink and the clock.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -11,13 +12,18 @@ use connectors::sink::{FeedSender, SinkGone};
 use engine::cursor::{Follower, Step};
 use engine::lane::Delivery;
 use engine::ring::Bell;
-use engine::route::RouteTable;
+use engine::route::{Matcher, RouteTable};
 use tokio::sync::watch;
 
 /// Bytes that one read of the log brings into memory for an endpoint that is behind.
 const REPLAY_BYTES_MAX: usize = 1024 * 1024;
 /// How often an endpoint without matches moves its cursor over what was not wanted.
 const ADVANCE_INTERVAL: Duration = Duration::from_millis(500);
+
+thread_local! {
+    /// For what is matched again because it comes from the log: the memory of one, however many are behind on this thread.
+    static MATCHER: RefCell<Matcher> = RefCell::default();
+}
 
 /// What an endpoint is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +108,7 @@ impl<H: Handing> Feeder<H> {
     /// Does what there is to do.
     async fn work(&mut self) -> Result<(), Ended> {
         loop {
-            let step = self.follower.step(&self.table.load());
+            let step = MATCHER.with_borrow_mut(|matcher| self.follower.step(&self.table.load(), matcher));
             match step {
                 Step::Idle => return Ok(()),
                 Step::Advance { partition, offset } => self.sender.advance(partition, offset),

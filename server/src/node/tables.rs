@@ -83,6 +83,7 @@ fn compile(route: &RouteSettings, ids: &HashMap<String, EndpointId>) -> Result<R
         filter,
         endpoint: find(ids, &route.name, &route.endpoint)?,
         enabled: route.enabled,
+        every_source: false,
     })
 }
 

@@ -44,7 +44,7 @@ fn what_comes_in_a_turn_for_a_partition_is_one_batch_and_done_once() {
     let numbers: Vec<u32> = keys.iter().chain(&keys).map(|key| push(&mut batches, key)).collect();
     assert_eq!(numbers[..4], numbers[4..], "the batch of its partition");
     assert!(batches.is_open() && shards[0].from.is_empty());
-    assert!(batches.flush(&noop_waker()) && !batches.is_open());
+    assert!(batches.flush(&noop_waker(), false) && !batches.is_open());
     assert_eq!((shards[0].from.len(), shards[1].from.len()), (2, 2));
     assert_eq!(take_done(&mut batches), []);
     let next = push(&mut batches, &keys[0]);
@@ -59,7 +59,7 @@ fn what_comes_in_a_turn_for_a_partition_is_one_batch_and_done_once() {
     assert_eq!(found, wanted);
     assert!(done.iter().all(|(_, result)| result.is_ok_and(|placed| placed.rows == 2)));
     assert_eq!(take_done(&mut batches), [], "once");
-    batches.flush(&noop_waker());
+    batches.flush(&noop_waker(), false);
     assert!(shards.iter_mut().map(Shard::acknowledge).sum::<usize>() > 0);
     intake.take_acks();
     assert_eq!(take_done(&mut batches).len(), 1);
@@ -78,14 +78,14 @@ fn a_full_shard_keeps_its_order_and_holds_up_no_other() {
             numbers.push(batches.push(key.as_bytes(), &sent.to_be_bytes(), &HeaderWriter::default(), 0).expect("fits"));
             sent += 1;
         }
-        assert_eq!(batches.flush(&noop_waker()), round == 0);
+        assert_eq!(batches.flush(&noop_waker(), false), round == 0);
         assert_eq!(shards[1].from.len(), 2, "both batches of this round");
         shards[1].acknowledge();
         intake.take_acks();
         done.extend(take_done(&mut batches));
     }
     assert_eq!(shards[0].from.len(), 2);
-    while !batches.flush(&noop_waker()) || !shards[0].from.is_empty() {
+    while !batches.flush(&noop_waker(), false) || !shards[0].from.is_empty() {
         // One at a time, so that a flush finds room for some.
         let Some(submitted) = shards[0].from.pop() else { continue };
         for row in 0..submitted.batch.rows().len() {
@@ -114,7 +114,7 @@ fn a_batch_that_is_full_is_followed_by_another_in_the_same_turn() {
         numbers.push(batches.push(key.as_bytes(), &[b'x'; 10_000], &HeaderWriter::default(), 0).expect("fits"));
     }
     numbers.dedup();
-    assert!(numbers.len() > 1 && batches.flush(&noop_waker()));
+    assert!(numbers.len() > 1 && batches.flush(&noop_waker(), false));
     let order: Vec<u32> = std::iter::from_fn(|| {
         let submitted = shards[0].from.pop()?;
         let slot = submitted.ticket.slot;
@@ -136,12 +136,12 @@ fn a_stop_refuses_what_was_not_sent_and_the_rest_goes_on() {
         batches.push(keys[at].as_bytes(), b"x", &HeaderWriter::default(), 0).expect("fits")
     };
     let first = push(&mut batches, 0);
-    assert!(batches.flush(&noop_waker()));
+    assert!(batches.flush(&noop_waker(), false));
     let second = push(&mut batches, 2);
-    assert!(!batches.flush(&noop_waker()), "no room");
+    assert!(!batches.flush(&noop_waker(), false), "no room");
     intake.stop();
     let third = push(&mut batches, 1);
-    assert!(batches.flush(&noop_waker()));
+    assert!(batches.flush(&noop_waker(), false));
     assert_eq!(take_done(&mut batches), [(second, Err(Refused::Stopping)), (third, Err(Refused::Stopping))]);
     shards[0].acknowledge();
     intake.take_acks();
@@ -155,7 +155,23 @@ fn a_shard_that_is_gone_refuses() {
     let (intake, mut batches, mut shards) = shared(4);
     shards.remove(0);
     let number = batches.push(keys()[0].as_bytes(), b"x", &HeaderWriter::default(), 0).expect("fits");
-    assert!(batches.flush(&noop_waker()));
+    assert!(batches.flush(&noop_waker(), false));
     assert_eq!(take_done(&mut batches), [(number, Err(Refused::Stopping))]);
     assert_eq!(intake.in_flight(), 0);
+}
+
+#[test]
+fn what_nobody_waits_for_goes_with_others_or_with_all() {
+    let (_intake, mut batches, mut shards) = shared(64);
+    let headers = HeaderWriter::default();
+    let first = batches.push_at_leisure(b"a", b"1", &headers, 0).expect("fits");
+    let partition = batches.last_partition();
+    assert!(batches.flush(&noop_waker(), false) && batches.is_open() && shards.iter().all(|s| s.from.is_empty()));
+    assert_eq!(batches.push(b"a", b"2", &headers, 0), Ok(first), "the batch of those before, in their order");
+    assert!(batches.flush(&noop_waker(), false) && !batches.is_open());
+    let sent: Vec<Submitted> = shards.iter_mut().filter_map(|shard| shard.from.pop()).collect();
+    assert_eq!(sent.iter().map(|s| (s.batch.partition(), s.batch.rows().len())).collect::<Vec<_>>(), [(partition, 2)]);
+    batches.push_at_leisure(b"a", b"3", &headers, 0).expect("fits");
+    assert!(batches.flush(&noop_waker(), false) && batches.is_open(), "the hurry went with its batch");
+    assert!(batches.flush(&noop_waker(), true) && !batches.is_open());
 }

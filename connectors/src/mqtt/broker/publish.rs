@@ -287,7 +287,7 @@ impl Broker {
         };
         let publisher = Publisher { client_id: &connection.client_id, identity, version: connection.version };
         let mapped = self.node.mapper.life_cycle(&publisher, connection.sequence, ended, &mut self.room);
-        let pushed = self.batches.push(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
+        let pushed = self.batches.push_at_leisure(mapped.key, mapped.value, mapped.headers, self.now.unix_ms);
         if let Err(error) = pushed {
             tracing::warn!(client = %connection.client_id, %error, "a life-cycle event does not fit");
         }

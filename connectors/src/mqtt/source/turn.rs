@@ -36,7 +36,7 @@ pub async fn run(core: Rc<Core>) {
                 }
             }
         }
-        let has_room = broker.batches().flush(cx.waker());
+        let has_room = broker.flush(cx.waker());
         for (place, attempt) in std::mem::take(&mut broker.effects.attempts) {
             if core.waiting_attempts.get() >= ATTEMPTS_MAX {
                 broker.authenticated(place, Err(Refusal::Unavailable("too many passwords wait to be looked at")));

@@ -72,7 +72,9 @@ fn batch(rows: &[(Headers, bool)]) -> Batch {
 }
 
 /// What is seen of a row: its source and its cells, texts as texts.
-fn seen(gather: &Gather, batch: &Batch, set: &ColumnSet, row: usize) -> (Source, Vec<(Tag, Option<Vec<u8>>, u64)>) {
+type Seen = (Source, Vec<(Tag, Option<Vec<u8>>, u64)>);
+
+fn seen(gather: &Gather, batch: &Batch, set: &ColumnSet, row: usize) -> Seen {
     let cells = (0..set.len()).map(|column| {
         let (tag, value) = gather.columns.cell(column as ColumnId, row);
         let text = gather.columns.text(tag, value, batch.bytes()).map(<[u8]>::to_vec);
@@ -96,7 +98,7 @@ proptest! {
             source: Source::DeviceMessages,
             filter: Filter::compile(text, *dialect, &CompileOptions::default()).expect("valid").0,
             endpoint: 0,
-            enabled: true,
+            enabled: true, every_source: false,
         };
         for used in 1..=filters.len() {
             let routes: Vec<Route> = filters[..used].iter().enumerate().map(route).collect();

@@ -279,7 +279,7 @@ impl World {
         for (to, mail) in std::mem::take(&mut broker.effects.mails) {
             self.node.mailboxes().send(to, mail);
         }
-        broker.batches().flush(Waker::noop());
+        broker.flush(Waker::noop());
         assert!(broker.effects.attempts.is_empty(), "there are no passwords here");
         for reading in std::mem::take(&mut broker.effects.readers) {
             let flag = Arc::<Flag>::default();
