@@ -23,6 +23,8 @@ use crate::quic::endpoint::Arrived;
 use quic::Quic;
 use websocket::WebSocket;
 
+pub use quic::DATA_STREAMS_MAX;
+
 /// A connection of whichever kind. Small, because most of a fleet is silent most of the time: what is large is boxed.
 #[derive(Debug)]
 pub enum Transport {
@@ -90,9 +92,7 @@ impl Transport {
             Self::Ws(socket) => {
                 socket.poll_read(cx, buffer.initialize_unfilled()).map_ok(|count| buffer.advance(count))
             }
-            Self::Quic(quic) => {
-                quic.poll_read(cx, buffer.initialize_unfilled()).map_ok(|count| buffer.advance(count))
-            }
+            Self::Quic(quic) => quic.poll_read(cx, buffer.initialize_unfilled()).map_ok(|count| buffer.advance(count)),
         }
     }
 

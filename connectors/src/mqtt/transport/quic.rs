@@ -27,7 +27,7 @@ use cut::Length;
 use inlet::{Inlet, Missing, Step};
 
 /// Most streams of a connection beside the control stream. Clients have one per topic, or one per priority.
-pub(super) const DATA_STREAMS_MAX: usize = 15;
+pub const DATA_STREAMS_MAX: usize = 15;
 
 type Streams = (SendStream, RecvStream);
 type Accepting = Pin<Box<dyn Future<Output = Result<Streams, ConnectionError>> + Send>>;
