@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod rate_limited;
+pub mod tls;
 pub mod intake;
 pub mod sink;
 pub mod cloudevents;
@@ -12,6 +13,7 @@ pub mod iothub;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
+pub mod quic;
 pub mod parquet;
 pub mod quic;
 pub mod file;

@@ -31,9 +31,9 @@ pub mod sink;
 pub mod source;
 pub mod stats;
 pub mod store;
-pub mod tls;
 pub mod topics;
 pub mod transport;
 pub mod will;
 
+pub use crate::tls;
 pub use config::MqttConfig;

@@ -1,4 +1,20 @@
-//! QUIC: the protocol `anabranch/1` for publishers and subscribers, as `docs/quic.md` specifies it.
+//! QUIC: the front door for consumers and gateways (`anabranch/1`, specified in `docs/quic.md`), and for devices that speak MQTT over it.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`frame`] | the frames of `anabranch/1` as bytes |
+//! | [`session`] | both sides of a connection, without a socket |
+//! | [`endpoint`] | one UDP socket and one quinn endpoint per core: who is let in, and what a connection may cost |
+//! | [`steer`] | connection ids that carry a core's number, and the way of a datagram that came to another core's socket |
+//! | [`tls`] | certificates, resumption and 0-RTT of the listener, and whom a client trusts |
+//! | [`secret`] | the keys that outlive a restart |
 
+pub mod endpoint;
 pub mod frame;
+mod private_file;
+pub mod secret;
 pub mod session;
+pub mod steer;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tls;

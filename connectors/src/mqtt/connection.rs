@@ -105,7 +105,7 @@ pub struct Connection {
     pub phase: Phase,
     /// What it speaks.
     pub version: Version,
-    /// `tcp`, `tls`, `ws` or `wss`.
+    /// `tcp`, `tls`, `ws`, `wss` or `quic`.
     pub transport: &'static str,
     /// It comes from this machine.
     pub is_loopback: bool,

@@ -9,6 +9,8 @@ mod accept;
 mod backlog;
 mod connection;
 mod turn;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

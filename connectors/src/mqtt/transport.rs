@@ -1,8 +1,9 @@
-//! The ways bytes come from and go to a client: TCP, TLS, WebSocket, and both.
+//! The ways bytes come from and go to a client: TCP, TLS, WebSocket, both, and QUIC.
 //!
 //! What always holds: a [`Transport`] is a stream of MQTT bytes, whatever frames carried them; it keeps no buffer of its own on
 //! plain TCP; handshakes are bounded in bytes (their time is the caller's to bound).
 
+mod quic;
 mod upgrade;
 mod websocket;
 #[cfg(test)]
@@ -18,7 +19,11 @@ use tokio_rustls::server::TlsStream;
 
 use super::access::ClientCertificate;
 use super::tls::TlsSource;
+use crate::quic::endpoint::Arrived;
+use quic::Quic;
 use websocket::WebSocket;
+
+pub use quic::DATA_STREAMS_MAX;
 
 /// A connection of whichever kind. Small, because most of a fleet is silent most of the time: what is large is boxed.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub enum Transport {
     Tls(Box<Tls>),
     /// WebSocket over one of the others.
     Ws(Box<WebSocket>),
+    /// Streams of a QUIC connection.
+    Quic(Box<Quic>),
 }
 
 /// A TLS connection after its handshake.
@@ -57,12 +64,18 @@ pub async fn accept_wss(stream: TcpStream, source: &TlsSource, message_bytes_max
     upgrade::accept(accept_tls(stream, source).await?, message_bytes_max).await
 }
 
+/// Waits for the first stream of a QUIC connection that speaks MQTT.
+pub async fn accept_quic(arrived: Arrived) -> io::Result<Transport> {
+    Ok(Transport::Quic(Box::new(Quic::accept(arrived).await?)))
+}
+
 impl Transport {
     /// Reads what is there; 0: the client has ended its side.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(into);
         let done = match self {
             Self::Ws(socket) => return socket.poll_read(cx, into),
+            Self::Quic(quic) => return quic.poll_read(cx, into),
             below => below.poll_read_stream(cx, &mut buffer),
         };
         done.map_ok(|()| buffer.filled().len())
@@ -79,15 +92,18 @@ impl Transport {
             Self::Ws(socket) => {
                 socket.poll_read(cx, buffer.initialize_unfilled()).map_ok(|count| buffer.advance(count))
             }
+            Self::Quic(quic) => quic.poll_read(cx, buffer.initialize_unfilled()).map_ok(|count| buffer.advance(count)),
         }
     }
 
-    /// Writes some of `bytes`; how many were taken. What was taken may lie here until [`Transport::poll_flush`].
+    /// Writes some of `bytes`, which end where an MQTT packet ends; how many were taken. What was taken may lie here until
+    /// [`Transport::poll_flush`].
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
             Self::Ws(socket) => socket.poll_write(cx, bytes),
+            Self::Quic(quic) => quic.poll_write(cx, bytes),
         }
     }
 
@@ -97,6 +113,7 @@ impl Transport {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
             Self::Ws(socket) => socket.poll_flush(cx),
+            Self::Quic(quic) => quic.poll_flush(),
         }
     }
 
@@ -106,6 +123,7 @@ impl Transport {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
             Self::Ws(socket) => socket.poll_shutdown(cx),
+            Self::Quic(quic) => quic.poll_shutdown(),
         }
     }
 
@@ -115,6 +133,7 @@ impl Transport {
             Self::Tcp(_) => None,
             Self::Tls(tls) => tls.certificate.clone(),
             Self::Ws(socket) => socket.below().certificate(),
+            Self::Quic(quic) => quic.certificate(),
         }
     }
 
@@ -122,12 +141,12 @@ impl Transport {
     /// page does not: such a connection is none of this machine's.
     pub fn is_from_foreign_page(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Tls(_) => false,
+            Self::Tcp(_) | Self::Tls(_) | Self::Quic(_) => false,
             Self::Ws(socket) => socket.is_from_foreign_page(),
         }
     }
 
-    /// `tcp`, `tls`, `ws` or `wss`, for logs and metrics.
+    /// `tcp`, `tls`, `ws`, `wss` or `quic`, for logs and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
@@ -136,6 +155,7 @@ impl Transport {
                 Self::Tcp(_) => "ws",
                 _ => "wss",
             },
+            Self::Quic(_) => "quic",
         }
     }
 }
@@ -165,6 +185,8 @@ impl AsyncWrite for Transport {
                 let first = parts.iter().find(|part| !part.is_empty());
                 socket.poll_write(cx, first.map_or(&[], |part| part))
             }
+            // Parts need not end where a packet ends; nothing is framed over QUIC.
+            Self::Quic(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 

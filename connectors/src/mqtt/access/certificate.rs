@@ -11,15 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::config::NameSource;
 use super::policy::folded;
-
-/// The leaf certificate of a TLS client, whose private key the client proved to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The certificate.
-    pub der: Vec<u8>,
-    /// Whether it leads to a configured authority. Otherwise its names say nothing and only a thumbprint counts.
-    pub is_verified: bool,
-}
+pub use crate::tls::ClientCertificate;
 
 /// The names in a certificate, by where they stand.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Takes connections from the core's sockets and gives each a task.
+//! Takes connections from the core's sockets, and those that speak MQTT over QUIC, and gives each a task.
 
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -10,8 +10,13 @@ use tokio::task::JoinHandle;
 
 use super::Core;
 use super::connection::ConnectionTask;
-use crate::mqtt::transport::{Transport, accept_tls, accept_ws, accept_wss};
+use crate::mqtt::node::Node;
+use crate::mqtt::transport::{Transport, accept_quic, accept_tls, accept_ws, accept_wss};
+use crate::quic::endpoint::Arrived;
 use crate::rate_limited::RateLimited;
+
+/// What a QUIC connection is closed with that the node has no room for; the protocol of MQTT over QUIC names no codes.
+const REFUSED: u32 = 1;
 
 /// The core's own sockets, one for each kind of connection that is served; what they accept is to have `TCP_NODELAY` from them.
 #[derive(Debug, Default)]
@@ -57,8 +62,7 @@ async fn accept(core: Rc<Core>, kind: Kind, socket: TcpListener) {
             Ok((stream, peer)) => {
                 let node = core.broker.borrow().node().clone();
                 // Closed at once: a client that is not let in tries again.
-                if node.connections.fetch_add(1, Ordering::Relaxed) >= node.settings.connections_max {
-                    node.connections.fetch_sub(1, Ordering::Relaxed);
+                if !count_in(&node) {
                     if let Some(held_back) = complaints.allow(Instant::now()) {
                         tracing::warn!(held_back, "the MQTT listener has its connections_max connections");
                     }
@@ -79,6 +83,15 @@ async fn accept(core: Rc<Core>, kind: Kind, socket: TcpListener) {
             }
         }
     }
+}
+
+/// Counts a connection, if the node may have another.
+fn count_in(node: &Node) -> bool {
+    let may = node.connections.fetch_add(1, Ordering::Relaxed) < node.settings.connections_max;
+    if !may {
+        node.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+    may
 }
 
 async fn shake_hands(core: Rc<Core>, kind: Kind, stream: TcpStream, is_loopback: bool) {
@@ -105,6 +118,30 @@ async fn shake_hands(core: Rc<Core>, kind: Kind, stream: TcpStream, is_loopback:
             node.connections.fetch_sub(1, Ordering::Relaxed);
             tracing::debug!(?kind, %error, "an MQTT connection did not come about");
         }
+    }
+}
+
+impl Core {
+    /// Serves a connection that speaks MQTT over QUIC and has come to this core.
+    pub fn serve_quic(self: &Rc<Self>, arrived: Arrived) {
+        let node = self.broker.borrow().node().clone();
+        if !count_in(&node) {
+            arrived.connection.close(REFUSED.into(), b"the node has its connections_max MQTT connections");
+            return;
+        }
+        let core = self.clone();
+        tokio::task::spawn_local(async move {
+            let is_loopback = arrived.connection.remote_address().ip().to_canonical().is_loopback();
+            let limit = Duration::from_millis(node.settings.connect_timeout_ms);
+            let accepted = tokio::time::timeout(limit, accept_quic(arrived)).await;
+            match accepted.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+                Ok(transport) => start(&core, transport, is_loopback),
+                Err(error) => {
+                    node.connections.fetch_sub(1, Ordering::Relaxed);
+                    tracing::debug!(%error, "an MQTT connection over QUIC opened no stream");
+                }
+            }
+        });
     }
 }
 

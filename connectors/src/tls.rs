@@ -1,7 +1,8 @@
-//! TLS of the MQTT listener: certificates, who is asked for one, and new files without a restart.
+//! TLS of the listeners: certificates, who is asked for one, and new files without a restart.
 //!
 //! What always holds: a [`TlsSource`] serves the last set of files that was good; handshakes that are under way and connections
-//! that stand are not touched by a reload. What a client certificate proves beyond its key is not decided here but by `access`.
+//! that stand are not touched by a reload. What a client certificate proves beyond its key is not decided here but by
+//! `mqtt::access`. QUIC reads the same files in the same way, see `quic::tls`.
 
 mod clients;
 #[cfg(test)]
@@ -17,13 +18,21 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Problem;
-use crate::mqtt::access::ClientCertificate;
 use clients::AnyCertificate;
+
+/// The leaf certificate of a TLS client, whose private key the client proved to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// Whether it leads to a configured authority. Otherwise its names say nothing and only a thumbprint counts.
+    pub is_verified: bool,
+}
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,7 +47,7 @@ pub enum ClientCertificates {
     Required,
 }
 
-/// The table `[listeners.mqtt.tls]`.
+/// The tables `[listeners.mqtt.tls]` and `[listeners.quic.tls]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
@@ -136,12 +145,26 @@ pub enum TlsError {
     Setup(rustls::Error),
 }
 
+/// Knows who may have signed a client's certificate; none: no name in one is worth anything.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorities(Option<Arc<dyn ClientCertVerifier>>);
+
+impl Authorities {
+    /// The client's certificate after the handshake. Whether its authority is ours is looked at here, not only in the handshake:
+    /// a resumed session repeats its certificate without the handshake looking at it again.
+    pub(crate) fn certificate(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<ClientCertificate> {
+        let (leaf, between) = chain?.split_first()?;
+        let is_verified =
+            self.0.as_ref().is_some_and(|verifier| verifier.verify_client_cert(leaf, between, UnixTime::now()).is_ok());
+        Some(ClientCertificate { der: leaf.to_vec(), is_verified })
+    }
+}
+
 /// What one set of files made.
 #[derive(Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
-    /// Knows the authorities; none: no name in a client certificate is worth anything.
-    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    authorities: Authorities,
 }
 
 /// Server side of TLS for new connections, replaced whole when the files change. Shared by all cores.
@@ -152,8 +175,8 @@ pub struct TlsSource {
 }
 
 /// What a handshake goes on with, from one set of files.
-pub(super) struct Handshake {
-    pub(super) acceptor: TlsAcceptor,
+pub(crate) struct Handshake {
+    pub(crate) acceptor: TlsAcceptor,
     loaded: Arc<Loaded>,
 }
 
@@ -169,50 +192,22 @@ impl TlsSource {
         Ok(())
     }
 
-    pub(super) fn handshake(&self) -> Handshake {
+    pub(crate) fn handshake(&self) -> Handshake {
         let loaded = self.loaded.load_full();
         Handshake { acceptor: TlsAcceptor::from(loaded.config.clone()), loaded }
     }
 }
 
 impl Handshake {
-    /// The client's certificate after the handshake. Whether its authority is ours is looked at here, not only in the handshake:
-    /// a resumed session repeats its certificate without the handshake looking at it again.
-    pub(super) fn certificate(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<ClientCertificate> {
-        let (leaf, between) = chain?.split_first()?;
-        let is_verified = self
-            .loaded
-            .authorities
-            .as_ref()
-            .is_some_and(|verifier| verifier.verify_client_cert(leaf, between, UnixTime::now()).is_ok());
-        Some(ClientCertificate { der: leaf.to_vec(), is_verified })
+    /// The client's certificate after the handshake.
+    pub(crate) fn certificate(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<ClientCertificate> {
+        self.loaded.authorities.certificate(chain)
     }
 }
 
 impl Loaded {
     fn new(config: &TlsConfig) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let chain = certificates(&config.cert_file)?;
-        let key = PrivateKeyDer::from_pem_file(&config.key_file)
-            .map_err(|error| TlsError::Key { path: config.key_file.clone(), error })?;
-        let authorities = config.client_ca_file.as_deref().map(|path| authorities(path, &provider)).transpose()?;
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?;
-        let builder = match (config.client_certificates, &authorities) {
-            (ClientCertificates::None, _) => builder.with_no_client_auth(),
-            (ClientCertificates::Required, Some(verifier)) => builder.with_client_cert_verifier(verifier.clone()),
-            (wanted, verifier) => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(
-                &provider,
-                wanted == ClientCertificates::Required,
-                verifier.as_ref().map(|verifier| verifier.root_hint_subjects().to_vec()).unwrap_or_default(),
-            ))),
-        };
-        let mut server = builder.with_single_cert(chain, key).map_err(|error| TlsError::Pair {
-            cert: config.cert_file.clone(),
-            key: config.key_file.clone(),
-            error,
-        })?;
+        let Served { config: mut server, authorities, .. } = server_config(config, rustls::DEFAULT_VERSIONS)?;
         // Sessions are resumed from tickets, so that a fleet's sessions take no memory here. New files make new ticket keys: a
         // session with an authority that is gone cannot be resumed.
         server.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
@@ -221,7 +216,53 @@ impl Loaded {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// What the files say.
+pub(crate) struct Served {
+    /// For whichever transport; how sessions are resumed is the transport's to set.
+    pub(crate) config: ServerConfig,
+    /// See there.
+    pub(crate) authorities: Authorities,
+    /// The certificate that clients are shown.
+    pub(crate) leaf: CertificateDer<'static>,
+}
+
+/// Reads the files.
+pub(crate) fn server_config(
+    config: &TlsConfig,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Served, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let chain = certificates(&config.cert_file)?;
+    let leaf = chain.first().cloned().ok_or_else(|| TlsError::Empty(config.cert_file.clone()))?;
+    let key = private_key(&config.key_file)?;
+    let authorities = config.client_ca_file.as_deref().map(|path| authorities(path, &provider)).transpose()?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(TlsError::Setup)?;
+    let builder = match (config.client_certificates, &authorities) {
+        (ClientCertificates::None, _) => builder.with_no_client_auth(),
+        (ClientCertificates::Required, Some(verifier)) => builder.with_client_cert_verifier(verifier.clone()),
+        (wanted, verifier) => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(
+            &provider,
+            wanted == ClientCertificates::Required,
+            verifier.as_ref().map(|verifier| verifier.root_hint_subjects().to_vec()).unwrap_or_default(),
+        ))),
+    };
+    let server = builder.with_single_cert(chain, key).map_err(|error| TlsError::Pair {
+        cert: config.cert_file.clone(),
+        key: config.key_file.clone(),
+        error,
+    })?;
+    Ok(Served { config: server, authorities: Authorities(authorities), leaf })
+}
+
+/// The key in a PEM file.
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::Key { path: path.to_owned(), error })
+}
+
+/// All certificates in a PEM file; at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fault = |error| TlsError::Certificates { path: path.to_owned(), error };
     let found: Vec<_> = CertificateDer::pem_file_iter(path).and_then(|found| found.collect()).map_err(fault)?;
     match found.is_empty() {
@@ -230,11 +271,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     }
 }
 
-fn authorities(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+/// The authorities in a PEM file.
+pub(crate) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|error| TlsError::Authority { path: path.to_owned(), error })?;
     }
+    Ok(roots)
+}
+
+fn authorities(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let roots = roots(path)?;
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| TlsError::Authorities { path: path.to_owned(), error })

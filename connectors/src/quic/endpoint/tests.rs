@@ -1,0 +1,4 @@
+//! Real clients of quinn against real sockets: who gets in, who does not, and who stays.
+
+mod flood;
+mod life;
