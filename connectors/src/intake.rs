@@ -15,12 +15,14 @@ use engine::batch::{Batch, BatchBuilder, HeaderWriter, PushError, partition_of};
 use engine::mesh::{Ack, AckLevel, Placed, Refused, Submitted, Ticket};
 use engine::ring::{Bell, Consumer, Producer};
 
+mod appends;
 mod shared;
 
 #[cfg(test)]
 mod tests;
 
-pub use shared::{Done, SharedBatches};
+pub use appends::{Appends, Done};
+pub use shared::SharedBatches;
 
 /// Why a submission was not kept. Parts of it may be: the receipt's sender must treat it as unknown and send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +60,8 @@ struct Slot {
     waker: Option<Waker>,
     /// Nobody waits any more: free the slot with the last ack.
     abandoned: bool,
-    /// It is one batch of [`SharedBatches`].
-    is_shared: bool,
+    /// It is one batch of these [`Appends`].
+    owner: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -75,18 +77,30 @@ struct Inner {
     waiting_for_room: Vec<Waker>,
     round_robin: u32,
     stopping: bool,
-    /// Shared batches that are acknowledged, until their owner takes them.
-    shared_done: Vec<Done>,
-    shared_waker: Option<Waker>,
+    /// For each [`Appends`]: its batches that are done, until it takes them.
+    owners: Vec<Owner>,
+}
+
+/// One that has batches appended without a submission.
+#[derive(Debug, Default)]
+struct Owner {
+    done: Vec<Done>,
+    waker: Option<Waker>,
+}
+
+impl Owner {
+    fn push(&mut self, done: Done) {
+        // Who has not taken the one before was woken for it.
+        if self.done.is_empty()
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+        self.done.push(done);
+    }
 }
 
 impl Inner {
-    fn wake_shared(&self) {
-        if let Some(waker) = &self.shared_waker {
-            waker.wake_by_ref();
-        }
-    }
-
     fn ticket(&mut self, level: AckLevel) -> Ticket {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
@@ -123,8 +137,7 @@ impl Intake {
             waiting_for_room: Vec::new(),
             round_robin: 0,
             stopping: false,
-            shared_done: Vec::new(),
-            shared_waker: None,
+            owners: Vec::new(),
         })))
     }
 
@@ -137,16 +150,6 @@ impl Intake {
     pub fn submission(&self, level: AckLevel) -> Submission {
         let ticket = self.0.borrow_mut().ticket(level);
         Submission { intake: self.clone(), ticket, open: Vec::new(), sealed: VecDeque::new(), events: 0, bytes: 0 }
-    }
-
-    /// A ticket for one batch that no submission waits for.
-    fn shared_ticket(&self, level: AckLevel) -> Ticket {
-        let mut inner = self.0.borrow_mut();
-        let ticket = inner.ticket(level);
-        let slot = &mut inner.slots[ticket.slot as usize];
-        slot.is_shared = true;
-        slot.in_flight = 1;
-        ticket
     }
 
     /// New submissions are refused from now on; those under way go on.
@@ -179,8 +182,8 @@ impl Intake {
                 let slot = &mut inner.slots[ack.ticket.slot as usize];
                 debug_assert_eq!(slot.generation, ack.ticket.generation);
                 slot.in_flight -= 1;
-                if slot.is_shared {
-                    inner.shared_done.push((ack.ticket.slot, ack.result));
+                if let Some(owner) = slot.owner {
+                    inner.owners[usize::from(owner)].push((ack.ticket.slot, ack.result));
                     continue;
                 }
                 match ack.result {
@@ -196,9 +199,6 @@ impl Intake {
                 }
             }
         }
-        if !inner.shared_done.is_empty() {
-            inner.wake_shared();
-        }
         for waker in inner.waiting_for_room.drain(..) {
             waker.wake();
         }
@@ -210,7 +210,7 @@ fn release(slot: &mut Slot, index: u32, free: &mut Vec<u32>) {
     slot.failed = None;
     slot.waker = None;
     slot.abandoned = false;
-    slot.is_shared = false;
+    slot.owner = None;
     slot.in_flight = 0;
     free.push(index);
 }

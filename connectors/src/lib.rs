@@ -13,7 +13,6 @@ pub mod iothub;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
-pub mod quic;
 pub mod parquet;
 pub mod quic;
 pub mod file;

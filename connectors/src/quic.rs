@@ -8,13 +8,19 @@
 //! | [`steer`] | connection ids that carry a core's number, and the way of a datagram that came to another core's socket |
 //! | [`tls`] | certificates, resumption and 0-RTT of the listener, and whom a client trusts |
 //! | [`secret`] | the keys that outlive a restart |
+//! | [`source`] | the listener of a core: between streams, session cores and the log |
+//! | [`config`] | its settings |
 
+pub mod config;
 pub mod endpoint;
 pub mod frame;
 mod private_file;
 pub mod secret;
 pub mod session;
+pub mod source;
 pub mod steer;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+
+pub use config::QuicConfig;

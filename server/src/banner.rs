@@ -11,6 +11,8 @@ pub struct Facts {
     pub http_addr: SocketAddr,
     /// Where MQTT is served, by scheme.
     pub mqtt: Vec<(&'static str, SocketAddr)>,
+    /// Where QUIC is served, and what its certificate can be checked against if it is the node's own.
+    pub quic: Option<(SocketAddr, Option<String>)>,
     /// What an answer of success promises.
     pub ack: &'static str,
     /// Folder of the data.
@@ -38,6 +40,12 @@ pub fn banner(facts: &Facts) -> String {
     if !facts.mqtt.is_empty() {
         let urls: Vec<String> = facts.mqtt.iter().map(|(scheme, addr)| format!("{scheme}://{addr}")).collect();
         line(format_args!("  mqtt       {}", urls.join(" ")));
+    }
+    if let Some((addr, fingerprint)) = &facts.quic {
+        match fingerprint {
+            Some(print) => line(format_args!("  quic       quic://{addr} (own certificate, --fingerprint {print})")),
+            None => line(format_args!("  quic       quic://{addr}")),
+        }
     }
     line(format_args!(
         "  data       {} ({} events, {} partitions, {} shards)",
@@ -68,6 +76,7 @@ mod tests {
         let facts = Facts {
             http_addr: "127.0.0.1:4711".parse().expect("an address"),
             mqtt: vec![("mqtt", "127.0.0.1:1883".parse().expect("an address"))],
+            quic: Some(("127.0.0.1:4433".parse().expect("an address"), Some("sha256:0a".to_owned()))),
             ack: "synced",
             data_dir: "./data".into(),
             events: 3,
@@ -79,7 +88,10 @@ mod tests {
         let text = banner(&facts);
         assert!(text.lines().next().is_some_and(|line| line.contains("http://127.0.0.1:4711")), "{text}");
         assert!(
-            text.contains("lake (parquet)") && text.contains("mqtt://127.0.0.1:1883") && text.lines().count() <= 9,
+            text.contains("lake (parquet)")
+                && text.contains("mqtt://127.0.0.1:1883")
+                && text.contains("quic://127.0.0.1:4433")
+                && text.lines().count() <= 10,
             "{text}"
         );
     }

@@ -88,6 +88,9 @@ pub struct RunArgs {
     /// Address of the MQTT listener, which is off unless this or the configuration asks for it; port 0 lets the system choose.
     #[arg(long, env = "ANABRANCH_MQTT_LISTEN", value_name = "ADDR")]
     pub mqtt_listen: Option<SocketAddr>,
+    /// Address of the QUIC listener (UDP), which is off unless this or the configuration asks for it; port 0 lets the system choose.
+    #[arg(long, env = "ANABRANCH_QUIC_LISTEN", value_name = "ADDR")]
+    pub quic_listen: Option<SocketAddr>,
     /// What an answer of success promises: memory, written or synced.
     #[arg(long, env = "ANABRANCH_ACK", value_name = "LEVEL", value_parser = ack_level)]
     pub ack: Option<AckLevel>,
@@ -136,6 +139,7 @@ impl RunArgs {
             data_dir: self.data_dir.clone(),
             http_listen: self.http_listen,
             mqtt_listen: self.mqtt_listen,
+            quic_listen: self.quic_listen,
             ack: self.ack,
             key_pointer: self.key_pointer.clone(),
             event_bytes_max: self.event_bytes_max,

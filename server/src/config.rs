@@ -18,6 +18,7 @@ use connectors::http::HttpConfig;
 use connectors::mqtt::MqttConfig;
 use connectors::mqtt::sink::MqttSinkConfig;
 use connectors::parquet::ParquetConfig;
+use connectors::quic::QuicConfig;
 use connectors::webhook::WebhookConfig;
 use engine::event::Source;
 use engine::filter::{Diagnostic, Dialect};
@@ -40,6 +41,8 @@ pub struct NodeConfig {
     pub http: HttpConfig,
     /// The MQTT listener, if there is one.
     pub mqtt: Option<MqttConfig>,
+    /// The QUIC listener, if there is one.
+    pub quic: Option<QuicConfig>,
     /// The log.
     pub log: LogSettings,
     /// All endpoints, the built-in hub first.
@@ -152,6 +155,7 @@ impl NodeConfig {
             (self.node.shards == other.node.shards, "node.shards"),
             (self.http == other.http, "listeners.http"),
             (self.mqtt == other.mqtt, "listeners.mqtt"),
+            (self.quic == other.quic, "listeners.quic"),
             (self.log == other.log, "log"),
         ];
         fixed.iter().find(|(same, _)| !same).map_or(Ok(()), |(_, what)| Err(*what))
@@ -167,6 +171,8 @@ pub struct Overrides {
     pub http_listen: Option<SocketAddr>,
     /// `listeners.mqtt.listen`; makes a listener where there was none.
     pub mqtt_listen: Option<SocketAddr>,
+    /// `listeners.quic.listen`; makes a listener where there was none.
+    pub quic_listen: Option<SocketAddr>,
     /// `listeners.http.ack`
     pub ack: Option<AckLevel>,
     /// `listeners.http.key_pointer`
@@ -218,6 +224,9 @@ impl Overrides {
         set(&mut config.log.dedup_window_s_max, &self.dedup_window_s_max);
         if let Some(listen) = self.mqtt_listen {
             config.mqtt.get_or_insert_default().listen = Some(listen);
+        }
+        if let Some(listen) = self.quic_listen {
+            config.quic.get_or_insert_default().listen = listen;
         }
         if self.key_pointer.is_some() {
             config.http.key_pointer = self.key_pointer.clone();

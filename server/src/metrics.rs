@@ -37,6 +37,8 @@ pub struct NodeSnapshot {
     pub endpoints: Vec<EndpointSnapshot>,
     /// The MQTT listener, if there is one.
     pub mqtt: Option<MqttSnapshot>,
+    /// The QUIC listener, if there is one.
+    pub quic: Option<QuicSnapshot>,
     /// Version of the route table.
     pub table_version: u64,
     /// Enabled routes.
@@ -60,6 +62,15 @@ pub struct MqttSnapshot {
     pub retained_bytes: u64,
     /// Messages that were to be retained and were not, for want of room.
     pub retained_refused: u64,
+}
+
+/// What the QUIC listener counts.
+#[derive(Clone, Debug, Default)]
+pub struct QuicSnapshot {
+    /// Name, meaning and value of each counter, all cores together.
+    pub counters: Vec<(&'static str, &'static str, u64)>,
+    /// Live subscriptions.
+    pub subscribers: u64,
 }
 
 /// Events that were refused.

@@ -9,6 +9,8 @@ mod cursors;
 mod endpoint;
 mod feeder;
 mod mqtt;
+mod observers;
+mod quic;
 pub mod replays;
 mod snapshot;
 mod sinks;
@@ -38,6 +40,7 @@ use self::core::{CoreTask, Stage};
 use self::cursors::CursorKeeper;
 use self::endpoint::{Endpoint, Surroundings};
 use self::feeder::FeedMode;
+use self::observers::Observers;
 use self::switchboard::{Connected, Switchboard};
 use crate::config::{EndpointKind, NodeConfig, StartFrom};
 use crate::state::State;
@@ -60,12 +63,13 @@ pub struct RunningNode {
     cursor_keeper: CursorKeeper,
     mqtt_keeper: Option<connectors::mqtt::store::Keeper>,
     ids: HashMap<String, EndpointId>,
-    table_version: u64,
 }
 
 /// What others on other threads look at.
 pub struct Shared {
     switchboard: Arc<Switchboard>,
+    observers: Arc<Observers>,
+    config: watch::Sender<Arc<NodeConfig>>,
     reader: LogReader,
     heads: Heads,
     log_stats: Arc<LogStats>,
@@ -75,6 +79,7 @@ pub struct Shared {
     state: Arc<State>,
     replays: replays::Replays,
     mqtt: Option<mqtt::MqttListener>,
+    quic: Option<quic::Quic>,
     ready: Arc<AtomicBool>,
     started: std::time::Instant,
 }
@@ -123,6 +128,7 @@ impl RunningNode {
         crate::banner::Facts {
             http_addr: self.http_addr,
             mqtt: self.shared.mqtt.as_ref().map_or_else(Vec::new, |mqtt| mqtt.addresses.clone()),
+            quic: self.shared.quic.as_ref().map(|quic| (quic.addr(), quic.fingerprint.map(|print| print.to_string()))),
             ack: self.config.http.ack.name(),
             data_dir: self.config.node.data_dir.clone(),
             events: self.shared.heads.all().iter().sum(),
@@ -141,17 +147,19 @@ impl RunningNode {
     /// Puts another configuration in force: endpoints first, then the table, swapped in every shard between two batches.
     pub async fn reload(&mut self, config: NodeConfig) -> Result<(), ReloadError> {
         self.config.same_until_restart(&config).map_err(|what| ReloadError::NeedsRestart { what })?;
-        let (ids, slots) = self.number_endpoints(&config)?;
+        let config = Arc::new(config);
+        let ids = self.number_endpoints(&config)?;
         if let Some(mqtt) = &self.shared.mqtt {
             mqtt.reload();
             if config.publishes_retained() {
                 mqtt.node.has_retained.store(true, std::sync::atomic::Ordering::Release);
             }
         }
+        if let Some(quic) = &self.shared.quic {
+            quic.reload();
+        }
         // Built before anything changes: a table that cannot be is found here.
-        let running_table = self.shared.switchboard.table().load_full();
-        let running = (&*self.config, &*running_table);
-        let table = Arc::new(tables::next(running, &config, self.table_version + 1, &ids, slots)?);
+        let table = self.shared.observers.reconfigure(config.clone(), ids.clone()).await?;
         let running = self.shared.endpoints();
         let wanted: HashMap<&str, &EndpointKind> =
             config.endpoints.iter().map(|endpoint| (endpoint.name.as_str(), &endpoint.kind)).collect();
@@ -172,16 +180,16 @@ impl RunningNode {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .retain(|name, _| kept.iter().any(|endpoint| endpoint.name == *name));
         self.ids = ids;
-        self.table_version += 1;
-        self.shared.switchboard.install(table).await;
-        self.config = Arc::new(config);
+        table.install().await;
+        self.shared.config.send_replace(config.clone());
+        self.config = config;
         self.shared.replays.set_config(self.config.clone());
         self.start_endpoints(HashMap::new())?;
         Ok(())
     }
 
     /// Numbers for all endpoints: those that have one keep it.
-    fn number_endpoints(&self, config: &NodeConfig) -> Result<(HashMap<String, EndpointId>, usize), ReloadError> {
+    fn number_endpoints(&self, config: &NodeConfig) -> Result<HashMap<String, EndpointId>, ReloadError> {
         let mut ids = self.ids.clone();
         for endpoint in &config.endpoints {
             let next = ids.len();
@@ -190,8 +198,7 @@ impl RunningNode {
             }
             ids.entry(endpoint.name.clone()).or_insert(next as EndpointId);
         }
-        let slots = ids.len();
-        Ok((ids, slots))
+        Ok(ids)
     }
 
     /// Starts every configured endpoint that is not running, from its stored cursors or where its configuration says.

@@ -4,47 +4,37 @@
 //! the turn the core flushes; [`SharedBatches::take_done`] says which batches have reached their ack level. What always
 //! holds: events of one connection for one key keep their order; every number that was given is done once, well or not.
 
-use std::collections::VecDeque;
 use std::task::Waker;
 
 use engine::batch::{BatchBuilder, HeaderWriter, PushError, partition_of};
-use engine::mesh::{AckLevel, Placed, Refused, Submitted, Ticket};
+use engine::mesh::{AckLevel, Ticket};
 
-use super::{Intake, release};
-
-/// A batch and what became of it.
-pub type Done = (u32, Result<Placed, Refused>);
+use super::{Appends, Done, Intake};
 
 /// See the module. One per core and listener.
 #[derive(Debug)]
 pub struct SharedBatches {
-    intake: Intake,
-    level: AckLevel,
+    appends: Appends,
     builders: Vec<BatchBuilder>,
     /// The number of the batch that is being filled, per partition.
     numbers: Vec<Option<Ticket>>,
     /// Partitions that have rows, in the order of their first, and whether one of the rows is in a hurry.
     open: Vec<u32>,
     hurries: Vec<bool>,
-    sealed: VecDeque<Submitted>,
-    /// Shards that had no room in this flush.
-    blocked: Vec<bool>,
     last_partition: u32,
 }
 
 impl SharedBatches {
     /// Batches that are acknowledged at `level`.
     pub fn new(intake: Intake, level: AckLevel) -> Self {
-        let partitions = intake.partitions();
+        let appends = Appends::new(intake, level);
+        let partitions = appends.partitions();
         Self {
-            intake,
-            level,
+            appends,
             builders: (0..partitions).map(BatchBuilder::new).collect(),
             numbers: vec![None; partitions as usize],
             open: Vec::new(),
             hurries: vec![false; partitions as usize],
-            sealed: VecDeque::new(),
-            blocked: Vec::new(),
             last_partition: 0,
         }
     }
@@ -82,7 +72,7 @@ impl SharedBatches {
         let ticket = match self.numbers[at] {
             Some(ticket) => ticket,
             None => {
-                let ticket = self.intake.shared_ticket(self.level);
+                let ticket = self.appends.ticket();
                 self.numbers[at] = Some(ticket);
                 self.open.push(partition);
                 ticket
@@ -98,14 +88,14 @@ impl SharedBatches {
 
     /// Something waits to be flushed.
     pub fn is_open(&self) -> bool {
-        !self.open.is_empty() || !self.sealed.is_empty()
+        !self.open.is_empty() || self.appends.is_waiting()
     }
 
     fn seal(&mut self, partition: u32) {
         let at = partition as usize;
         self.hurries[at] = false;
         if let (Some(batch), Some(ticket)) = (self.builders[at].seal(), self.numbers[at].take()) {
-            self.sealed.push_back(Submitted { batch, ticket });
+            self.appends.push_with(batch, ticket);
         }
     }
 
@@ -121,45 +111,11 @@ impl SharedBatches {
             stays
         });
         self.open = open;
-        let mut inner = self.intake.0.borrow_mut();
-        let inner = &mut *inner;
-        self.blocked.clear();
-        self.blocked.resize(inner.shards.len(), false);
-        // Not only the first: batches for another shard must not wait for this one's.
-        for _ in 0..self.sealed.len() {
-            let Some(submitted) = self.sealed.pop_front() else { break };
-            let slot = submitted.ticket.slot;
-            let shard = submitted.batch.partition() as usize % inner.shards.len();
-            if inner.stopping || inner.shards[shard].is_abandoned() {
-                inner.shared_done.push((slot, Err(Refused::Stopping)));
-                inner.wake_shared();
-                continue;
-            }
-            // What is pushed back keeps its order: once a shard had no room, what is behind waits even if there is room by now.
-            if self.blocked[shard] {
-                self.sealed.push_back(submitted);
-            } else if let Err(back) = inner.shards[shard].push(submitted) {
-                self.blocked[shard] = true;
-                self.sealed.push_back(back);
-            }
-        }
-        if !self.sealed.is_empty() {
-            inner.waiting_for_room.push(waker.clone());
-        }
-        self.sealed.is_empty()
+        self.appends.flush(waker)
     }
 
     /// Moves the batches that are done into `into`, and has `waker` woken when there are more.
     pub fn take_done(&mut self, waker: &Waker, into: &mut Vec<Done>) {
-        let mut inner = self.intake.0.borrow_mut();
-        let inner = &mut *inner;
-        for done in inner.shared_done.drain(..) {
-            release(&mut inner.slots[done.0 as usize], done.0, &mut inner.free);
-            into.push(done);
-        }
-        match &mut inner.shared_waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        self.appends.take_done(waker, into);
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use connectors::config::Problem;
 use connectors::http::HttpConfig;
 use connectors::mqtt::MqttConfig;
+use connectors::quic::QuicConfig;
 use engine::event::Source;
 use engine::filter::{CompileOptions, Diagnostic, Dialect, Filter, Severity, Span, nearest};
 use engine::limits;
@@ -21,7 +22,7 @@ use super::{
 
 /// Names of endpoints that a user cannot give (sheet `iothub-and-twins.md` 1.4).
 const RESERVED: [&str; 5] = ["events", "fileNotifications", "$default", "operationsMonitoringEvents", HUB];
-const LISTENERS: [&str; 2] = ["http", "mqtt"];
+const LISTENERS: [&str; 3] = ["http", "mqtt", "quic"];
 const SECTIONS: [&str; 7] = ["node", "log", "listeners", "endpoints", "routes", "fallback", "enrichments"];
 const ENDPOINT_TYPES: [&str; 4] = ["webhook", "parquet", "ndjson", "mqtt"];
 
@@ -63,6 +64,7 @@ pub fn check(text: &str, origin: &str) -> Checked {
 pub fn problems_of_values(config: &NodeConfig) -> Vec<Problem> {
     let mut found = config.http.problems();
     found.extend(config.mqtt.iter().flat_map(MqttConfig::problems));
+    found.extend(config.quic.iter().flat_map(QuicConfig::problems));
     found.extend(node_problems(&config.node));
     found.extend(log_problems(&config.log));
     found
@@ -148,14 +150,14 @@ impl Checker<'_> {
         }
         let node = self.section(root, "node", "node", node_problems);
         let log = self.section(root, "log", "log", log_problems);
-        let (http, mqtt) = self.listeners(root);
+        let (http, mqtt, quic) = self.listeners(root);
         let endpoints = self.endpoints(root);
         let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
         let routes = self.routes(root, &names);
         let fallback = self.fallback(root, &names);
         let enrichments = self.enrichments(root, &names);
         self.unused_endpoints(root, &endpoints, &routes, fallback.as_ref());
-        NodeConfig { node, http, mqtt, log, endpoints, routes, fallback, enrichments }
+        NodeConfig { node, http, mqtt, quic, log, endpoints, routes, fallback, enrichments }
     }
 
     /// A table of the root with defaults for all of its keys.
@@ -190,8 +192,8 @@ impl Checker<'_> {
         }
     }
 
-    fn listeners(&mut self, root: &DeTable<'_>) -> (HttpConfig, Option<MqttConfig>) {
-        let none = (HttpConfig::default(), None);
+    fn listeners(&mut self, root: &DeTable<'_>) -> (HttpConfig, Option<MqttConfig>, Option<QuicConfig>) {
+        let none = (HttpConfig::default(), None, None);
         let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "listeners") else { return none };
         let Some(listeners) = self.table(key.span(), value.get_ref(), "[listeners]".to_owned()) else { return none };
         for (key, _) in listeners.entries.iter().filter(|(key, _)| !LISTENERS.contains(&key.get_ref().as_ref())) {
@@ -200,9 +202,11 @@ impl Checker<'_> {
             self.found.push(error(key.span(), message, help));
         }
         let http = self.section(listeners.entries, "http", "listeners.http", HttpConfig::problems);
-        let has_mqtt = listeners.entries.iter().any(|(key, _)| key.get_ref() == "mqtt");
+        let has = |name: &str| listeners.entries.iter().any(|(key, _)| key.get_ref() == name);
+        let (has_mqtt, has_quic) = (has("mqtt"), has("quic"));
         let mqtt = has_mqtt.then(|| self.section(listeners.entries, "mqtt", "listeners.mqtt", MqttConfig::problems));
-        (http, mqtt)
+        let quic = has_quic.then(|| self.section(listeners.entries, "quic", "listeners.quic", QuicConfig::problems));
+        (http, mqtt, quic)
     }
 
     fn endpoints(&mut self, root: &DeTable<'_>) -> Vec<EndpointSettings> {

@@ -156,6 +156,7 @@ fn the_manual_has_every_key() {
     all.extend(keys::<NdjsonConfig>());
     all.extend(keys::<MqttSinkConfig>());
     all.extend(keys::<connectors::mqtt::MqttConfig>());
+    all.extend(keys::<connectors::quic::QuicConfig>());
     all.extend(keys::<connectors::mqtt::access::AccessConfig>());
     all.extend(keys::<connectors::mqtt::access::JwtConfig>());
     all.extend(keys::<connectors::mqtt::tls::TlsConfig>());

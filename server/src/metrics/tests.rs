@@ -36,6 +36,7 @@ fn snapshot() -> NodeSnapshot {
         routes: 2,
         routes_scanned: 1,
         route_table_bytes: 4096,
+        quic: Some(QuicSnapshot { counters: vec![("faults", "Faults", 2)], subscribers: 4 }),
         mqtt: Some(MqttSnapshot {
             counters: vec![("lost_events", "Events lost", 6)],
             sessions: 3,
@@ -85,6 +86,8 @@ fn every_number_is_there() {
         (format!("anabranch_endpoint_behind{endpoint}"), 1.0),
         ("anabranch_mqtt_lost_events_total".to_owned(), 6.0),
         ("anabranch_mqtt_sessions".to_owned(), 3.0),
+        ("anabranch_quic_faults_total".to_owned(), 2.0),
+        ("anabranch_quic_subscribers".to_owned(), 4.0),
         ("anabranch_mqtt_retained_refused_total".to_owned(), 1.0),
     ] {
         assert_eq!(samples.get(name.as_str()), Some(&value), "{name} in\n{text}");
@@ -102,11 +105,14 @@ fn a_node_without_anything_still_renders() {
 }
 
 #[test]
-fn the_manual_has_every_number_of_mqtt() {
+fn the_manual_has_every_number_of_mqtt_and_quic() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
     let manual = std::fs::read_to_string(path).expect("the manual");
     let stats = connectors::mqtt::stats::MqttStats::default();
-    let names: Vec<String> = stats.all().map(|(name, ..)| format!("`{name}_total`")).collect();
+    let (endpoint, session) =
+        (connectors::quic::endpoint::QuicStats::default(), connectors::quic::source::SessionStats::default());
+    let all = stats.all().chain(endpoint.all()).chain(session.all());
+    let names: Vec<String> = all.map(|(name, ..)| format!("`{name}_total`")).collect();
     assert!(names.len() > 20, "{names:?}");
     let missing: Vec<&String> = names.iter().filter(|name| !manual.contains(*name)).collect();
     assert!(missing.is_empty(), "docs/operating.md does not tell of {missing:?}");

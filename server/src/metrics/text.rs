@@ -123,6 +123,12 @@ impl Collector for Snapshot {
             let refused = [(Vec::new(), mqtt.retained_refused)];
             counters(to, "mqtt_retained_refused", "Messages not retained for want of room", refused)?;
         }
+        if let Some(quic) = &node.quic {
+            for (name, help, value) in &quic.counters {
+                counters(to, &format!("quic_{name}"), help, [(Vec::new(), *value)])?;
+            }
+            gauges(to, "quic_subscribers", "Live subscriptions over QUIC", [(Vec::new(), quic.subscribers)])?;
+        }
         let names: Vec<String> = node.shards.iter().map(|shard| shard.shard.to_string()).collect();
         let shards = || names.iter().map(|name| vec![("shard", name.as_str())]).zip(&node.shards);
         for (name, help, value) in SHARD_COUNTERS {

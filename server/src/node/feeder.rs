@@ -42,6 +42,8 @@ pub trait Handing {
     fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>>;
     /// Everything of `partition` before `offset` has been handed over or was not wanted.
     fn advance(&self, partition: u32, offset: u64);
+    /// The log has no events of `partition` from `from` up to `to` any more. They are counted and said already.
+    fn lost(&self, _partition: u32, _from: u64, _to: u64) {}
 }
 
 impl Handing for FeedSender {
@@ -121,6 +123,7 @@ impl<H: Handing> Feeder<H> {
                 }
                 Step::Lost { partition, from, to } => {
                     self.lost_events.fetch_add(to - from, Ordering::Relaxed);
+                    self.sender.lost(partition, from, to);
                     tracing::error!(
                         endpoint = %self.name, partition, lost_events = to - from,
                         "the log has a hole; going on at offset {to}"
@@ -129,6 +132,16 @@ impl<H: Handing> Feeder<H> {
                 Step::Read { partition, from } => self.read(partition, from).await?,
             }
         }
+    }
+
+    /// Goes on at `offset`; how many events are lost thereby.
+    fn skip(&mut self, partition: u32, offset: u64) -> u64 {
+        let lost = self.follower.skip(partition, offset);
+        if lost > 0 {
+            self.lost_events.fetch_add(lost, Ordering::Relaxed);
+            self.sender.lost(partition, offset - lost, offset);
+        }
+        lost
     }
 
     async fn read(&mut self, partition: u32, from: u64) -> Result<(), Ended> {
@@ -147,16 +160,14 @@ impl<H: Handing> Feeder<H> {
         match read.map_err(|_| Ended)? {
             Ok(batches) => self.follower.give(batches),
             Err(ReadError::FallenOff { first_available, .. }) => {
-                let lost = self.follower.skip(partition, first_available);
-                self.lost_events.fetch_add(lost, Ordering::Relaxed);
+                let lost = self.skip(partition, first_available);
                 tracing::error!(
                     endpoint = %self.name, partition, lost_events = lost,
                     "retention removed events before the endpoint got them; going on at offset {first_available}"
                 );
             }
             Err(error @ ReadError::Damaged { next, .. }) => {
-                let lost = self.follower.skip(partition, next);
-                self.lost_events.fetch_add(lost, Ordering::Relaxed);
+                let lost = self.skip(partition, next);
                 tracing::error!(endpoint = %self.name, lost_events = lost, "{error}");
             }
             Err(error) => {

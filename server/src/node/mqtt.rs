@@ -1,6 +1,7 @@
 //! The MQTT listener of the node: what its cores share, and what each core needs to serve it.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -222,8 +223,8 @@ pub fn start(config: &MqttConfig, around: Around<'_>) -> Result<Started, StartEr
 }
 
 impl MqttServing {
-    /// Serves until the stage passes `Run`.
-    pub async fn run(self, intake: Intake) {
+    /// The core's broker, and what serves it until the stage passes `Run`.
+    pub fn start(self, intake: Intake) -> (Rc<Core>, impl Future<Output = ()>) {
         let Self { parts, sockets, mail, bell, lanes, heads, table, mut stage } = self;
         let tap = parts.tap.to_vec();
         let name = format!("mqtt core {}", parts.core);
@@ -238,6 +239,7 @@ impl MqttServing {
             tls: parts.tls,
             tap: parts.tap,
         });
+        let serving = core.clone();
         let (mode, mode_of_feeder) = watch::channel(FeedMode::Follow);
         let feeder = Feeder {
             follower: Follower::tap(lanes, heads, tap),
@@ -250,13 +252,16 @@ impl MqttServing {
             lost_events: Arc::default(),
             is_behind: Arc::new(AtomicBool::new(false)),
         };
-        let tap = tokio::task::spawn_local(feeder.run());
-        let shutdown = async move {
-            // An error means that the node is gone.
-            let _ = stage.wait_for(|stage| *stage > Stage::Run).await;
+        let run = async move {
+            let tap = tokio::task::spawn_local(feeder.run());
+            let shutdown = async move {
+                // An error means that the node is gone.
+                let _ = stage.wait_for(|stage| *stage > Stage::Run).await;
+            };
+            serving.serve(sockets, mail, shutdown).await;
+            mode.send_replace(FeedMode::Stop);
+            tap.abort();
         };
-        core.serve(sockets, mail, shutdown).await;
-        mode.send_replace(FeedMode::Stop);
-        tap.abort();
+        (core, run)
     }
 }

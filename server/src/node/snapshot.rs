@@ -8,7 +8,7 @@ use engine::log::Lag;
 
 use super::Shared;
 use super::mqtt::MqttListener;
-use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, Rejected, ShardSnapshot};
+use crate::metrics::{EndpointSnapshot, LogSnapshot, NodeSnapshot, QuicSnapshot, Rejected, ShardSnapshot};
 
 /// Reads the counters. They are read one after the other while the node works: sums can be off by what happens meanwhile.
 pub fn take(shared: &Shared) -> NodeSnapshot {
@@ -38,18 +38,24 @@ pub fn take(shared: &Shared) -> NodeSnapshot {
     let connections = shared.http_stats.iter().map(|stats| stats.connections.load(Ordering::Relaxed)).sum();
     let mqtt = shared.mqtt.as_ref().map(MqttListener::snapshot);
     let mqtt_connections = shared.mqtt.as_ref().map(|mqtt| ("mqtt".to_owned(), mqtt.connections()));
+    let quic_connections = shared.quic.as_ref().map(|quic| ("quic".to_owned(), quic.listener.connections() as u64));
+    let observers = shared.observers.count() as u64;
     NodeSnapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: shared.started.elapsed().as_secs_f64(),
         is_ready: shared.ready.load(Ordering::Relaxed),
-        connections: [Some(("http".to_owned(), connections)), mqtt_connections].into_iter().flatten().collect(),
+        connections: [Some(("http".to_owned(), connections)), mqtt_connections, quic_connections]
+            .into_iter()
+            .flatten()
+            .collect(),
+        quic: shared.quic.as_ref().map(|quic| QuicSnapshot { counters: quic.counters(), subscribers: observers }),
         mqtt,
         rejected,
         shards: shared.shard_stats.iter().enumerate().map(|(n, stats)| ShardSnapshot::of(n as u32, stats)).collect(),
         log: LogSnapshot::of(&shared.log_stats),
         endpoints,
         table_version: table.version(),
-        routes: table.enabled() as u64,
+        routes: (table.enabled() as u64).saturating_sub(observers),
         routes_scanned: table.scanned() as u64,
         route_table_bytes: table.memory_bytes() as u64,
     }

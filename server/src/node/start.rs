@@ -24,6 +24,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::core::{self, CoreSetup, Stage};
 use super::cursors::CursorKeeper;
+use super::observers::Observers;
 use super::replays::Replays;
 use super::switchboard::Switchboard;
 use super::{RunningNode, Shared, snapshot, tables};
@@ -67,6 +68,9 @@ pub enum StartError {
     /// MQTT cannot be served.
     #[error(transparent)]
     Mqtt(#[from] super::mqtt::MqttError),
+    /// QUIC cannot be served.
+    #[error(transparent)]
+    Quic(#[from] super::quic::QuicError),
     /// A shard takes no command.
     #[error("the shards cannot be tapped")]
     Tap,
@@ -137,7 +141,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         .enumerate()
         .map(|(number, endpoint)| (endpoint.name.clone(), number as EndpointId))
         .collect();
-    let table = Arc::new(tables::build(&config, 1, &ids, ids.len())?);
+    let table = Arc::new(tables::build(&config, 1, &ids, std::iter::empty())?);
     let core_bells: Vec<Bell> = (0..cores).map(|_| Bell::default()).collect();
     let shard_bells: Vec<Bell> = (0..cores).map(|_| Bell::default()).collect();
     let mut mesh = Mesh::new(cores, &core_bells, &shard_bells);
@@ -211,8 +215,29 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
     };
     let mut mqtt_servings = mqtt_servings.into_iter();
     let config = Arc::new(config);
+    let observers = Arc::new(Observers::new(switchboard.clone(), config.clone(), ids.clone()));
+    let (config_sender, config_of_cores) = watch::channel(config.clone());
+    let quic = match &config.quic {
+        Some(settings) => {
+            let around = super::quic::HubAround {
+                observers: observers.clone(),
+                reader: log.reader(),
+                heads: heads.clone(),
+                config: config_of_cores,
+                subscribers: Arc::new(
+                    super::quic::Subscribers::start(state.clone(), partitions).map_err(StartError::Thread)?,
+                ),
+            };
+            Some(super::quic::start(settings, &config, cores, &around, &stage_of_cores)?)
+        }
+        None => None,
+    };
+    let (quic, quic_servings) = quic.unzip();
+    let mut quic_servings = quic_servings.into_iter().flatten();
     let replays = Replays::new(log.reader(), config.clone());
     let shared = Arc::new(Shared {
+        observers,
+        config: config_sender,
         switchboard,
         reader: log.reader(),
         heads,
@@ -223,6 +248,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         state,
         replays: replays.clone(),
         mqtt,
+        quic,
         ready: Arc::new(AtomicBool::new(false)),
         started: std::time::Instant::now(),
     });
@@ -254,6 +280,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             stage: stage_of_cores.clone(),
         };
         let mqtt = mqtt_servings.next();
+        let quic = quic_servings.next();
         let setup = CoreSetup {
             core: number,
             cpu: (cores <= cpus.len()).then(|| cpus[number]),
@@ -261,7 +288,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             shard,
             shard_bell: shard_bells[number].clone(),
             committed: committed.clone(),
-            listener: Box::new(move |intake| Box::pin(serve(http, mqtt, intake))),
+            listener: Box::new(move |intake| Box::pin(serve(http, mqtt, quic, intake))),
             tasks,
             stage: stage_of_cores.clone(),
             finished: finished_sender.clone(),
@@ -287,7 +314,6 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         cursor_keeper,
         mqtt_keeper,
         ids,
-        table_version: 1,
     };
     node.start_endpoints(connected)?;
     node.shared.ready.store(true, Ordering::Release);
@@ -295,13 +321,24 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
 }
 
 /// All listeners of a core, until all have ended.
-async fn serve(http: super::sinks::HttpServing, mqtt: Option<super::mqtt::MqttServing>, intake: Intake) {
+async fn serve(
+    http: super::sinks::HttpServing,
+    mqtt: Option<super::mqtt::MqttServing>,
+    quic: Option<super::quic::QuicServing>,
+    intake: Intake,
+) {
+    let (broker, mqtt) = mqtt.map(|mqtt| mqtt.start(intake.clone())).unzip();
     let mqtt = async {
         if let Some(mqtt) = mqtt {
-            mqtt.run(intake.clone()).await;
+            mqtt.await;
         }
     };
-    tokio::join!(http.run(intake.clone()), mqtt);
+    let quic = async {
+        if let Some(quic) = quic {
+            quic.run(intake.clone(), broker).await;
+        }
+    };
+    tokio::join!(http.run(intake.clone()), mqtt, quic);
 }
 
 /// Shows the shard what its partitions have taken within the window, but no more events than it would remember.

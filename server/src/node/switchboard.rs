@@ -53,14 +53,33 @@ impl Switchboard {
 
     /// Gives the endpoint new lanes; those it had are cut.
     pub async fn connect(&self, endpoint: EndpointId, bell: &Bell) -> Vec<ShardLane> {
+        self.lay(None, endpoint, bell).await
+    }
+
+    /// Puts a new table in force, and gives an endpoint of it its lanes, between the same two batches.
+    pub async fn install_and_connect(
+        &self,
+        table: Arc<RouteTable>,
+        endpoint: EndpointId,
+        bell: &Bell,
+    ) -> Vec<ShardLane> {
+        self.lay(Some(table), endpoint, bell).await
+    }
+
+    async fn lay(&self, table: Option<Arc<RouteTable>>, endpoint: EndpointId, bell: &Bell) -> Vec<ShardLane> {
         let mut receivers = Vec::with_capacity(self.shard_bells.len());
-        self.send(None, |shard| {
+        self.send(table, |shard| {
             let (sender, receiver) = self.lane_of(shard, bell);
             receivers.push(receiver);
             vec![(endpoint, Some(sender))]
         })
         .await;
         receivers
+    }
+
+    /// Puts a new table in force, and cuts the lanes of an endpoint that it has no more.
+    pub async fn install_and_disconnect(&self, table: Arc<RouteTable>, endpoint: EndpointId) {
+        self.send(Some(table), |_| vec![(endpoint, None)]).await;
     }
 
     /// Gives many endpoints their first lanes with one command to each shard, before the shards run: then no event can come that is

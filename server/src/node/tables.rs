@@ -37,19 +37,18 @@ pub enum TableError {
 const CHANGED_MAX: usize = 256;
 
 /// The table for `config`, from the one that is in force for `running`: where only some routes differ it costs what they cost,
-/// however many there are.
-pub fn next(
+/// however many there are. `None` where more differs: then it is to be built anew.
+pub fn change(
     running: (&NodeConfig, &RouteTable),
     config: &NodeConfig,
     version: u64,
     ids: &HashMap<String, EndpointId>,
-    slots: usize,
-) -> Result<RouteTable, TableError> {
+) -> Result<Option<RouteTable>, TableError> {
     let (before, table) = running;
     let same_around = before.fallback == config.fallback
         && before.enrichments == config.enrichments
         && before.node.name == config.node.name
-        && table.endpoints() == slots;
+        && table.endpoints() == ids.len();
     if same_around && !table.wants_rebuild() {
         let was: HashMap<&str, &RouteSettings> =
             before.routes.iter().map(|route| (route.name.as_str(), route)).collect();
@@ -59,10 +58,10 @@ pub fn next(
         let gone: Vec<&str> = was.keys().copied().filter(|name| !is.contains(name)).collect();
         if changed.len() + gone.len() <= CHANGED_MAX {
             let added = changed.into_iter().map(|route| compile(route, ids)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(table.change(version, added, &gone)?);
+            return Ok(Some(table.change(version, added, &gone)?));
         }
     }
-    build(config, version, ids, slots)
+    Ok(None)
 }
 
 fn find(ids: &HashMap<String, EndpointId>, by: &str, endpoint: &str) -> Result<EndpointId, TableError> {
@@ -104,20 +103,22 @@ fn enrichment_of(config: &NodeConfig, enrichment: &EnrichmentSettings) -> Enrich
     Enrichment { key: enrichment.key.clone(), value }
 }
 
-/// Compiles the routes of `config`. `ids` has the number of every configured endpoint; `slots` is one more than the highest.
+/// Compiles the routes of `config`, and adds those of observers. `ids` has the number of every configured endpoint, from 0 on without
+/// gap.
 pub fn build(
     config: &NodeConfig,
     version: u64,
     ids: &HashMap<String, EndpointId>,
-    slots: usize,
+    observers: impl Iterator<Item = Route>,
 ) -> Result<RouteTable, TableError> {
     let find = |by: &str, endpoint: &str| find(ids, by, endpoint);
-    let routes = config.routes.iter().map(|route| compile(route, ids)).collect::<Result<Vec<_>, _>>()?;
+    let mut routes = config.routes.iter().map(|route| compile(route, ids)).collect::<Result<Vec<_>, _>>()?;
+    routes.extend(observers);
     let fallback = match &config.fallback {
         Some(fallback) if fallback.enabled => Some(find("fallback", &fallback.endpoint)?),
         _ => None,
     };
-    let mut enrichments = vec![Vec::new(); slots];
+    let mut enrichments = vec![Vec::new(); ids.len()];
     for enrichment in &config.enrichments {
         for endpoint in &enrichment.endpoints {
             enrichments[usize::from(find(&enrichment.key, endpoint)?)].push(enrichment_of(config, enrichment));

@@ -84,6 +84,11 @@ impl Grants {
         self.everything || self.publish.iter().any(|pattern| pattern.matches(topic))
     }
 
+    /// Whether the client may publish to every topic.
+    pub fn may_publish_all(&self) -> bool {
+        self.everything || self.publish.iter().any(|pattern| filter_contains(&pattern.filter, "#"))
+    }
+
     /// Whether the client may subscribe: all that the filter matches must lie within one grant. Of a shared subscription
     /// (`$share/<group>/<filter>`) the filter counts.
     pub fn may_subscribe(&self, filter: &str) -> bool {

@@ -1,0 +1,265 @@
+//! Where a subscription's deliveries go: the frames of each of its data streams, as long as there is credit and room.
+//!
+//! What always holds: what a data stream holds here is at most [`GROUP_BYTES_MAX`] and one frame, and again as much that is being
+//! written; a partition's frames leave in the order in which they were handed over.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+use engine::lane::Delivery;
+use quinn::SendStream;
+use tokio::sync::Notify;
+
+use super::session::Session;
+use super::stats::add;
+use crate::quic::frame::{Code, DataFrame, DataHeader};
+use crate::quic::session::server::{write_lost, write_position};
+use crate::sink::SinkGone;
+
+/// Bytes that wait for a data stream before no more is taken for it. Large enough that the stream is given whole trains of packets
+/// at a time, small enough that a thousand subscribers that stand still cost little.
+const GROUP_BYTES_MAX: usize = 64 * 1024;
+
+/// See the module. Cloning gives another handle to the same subscription.
+#[derive(Clone)]
+pub struct Outlet(Rc<Subscription>);
+
+/// One data stream.
+#[derive(Default)]
+struct Group {
+    waiting: Vec<u8>,
+    /// Taken by the writer while it writes.
+    stream: Option<SendStream>,
+    is_writing: bool,
+}
+
+/// How far a partition is.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    /// The group whose stream it comes on; none if it is not wanted.
+    group: Option<u16>,
+    /// Everything before it was looked at.
+    next: u64,
+    /// What the client was told.
+    told: u64,
+}
+
+pub(super) struct Subscription {
+    pub(super) number: u32,
+    session: Weak<Session>,
+    groups: RefCell<Vec<Group>>,
+    positions: RefCell<Vec<Position>>,
+    /// There may be credit or room again.
+    room: Notify,
+    waits: Cell<bool>,
+    /// The client has ended it, or the connection is gone.
+    pub(super) cancel: Notify,
+    is_over: Cell<bool>,
+}
+
+impl Outlet {
+    pub(super) fn new(number: u32, session: &Rc<Session>) -> Self {
+        Self(Rc::new(Subscription {
+            number,
+            session: Rc::downgrade(session),
+            groups: RefCell::new(Vec::new()),
+            positions: RefCell::new(Vec::new()),
+            room: Notify::new(),
+            waits: Cell::new(false),
+            cancel: Notify::new(),
+            is_over: Cell::new(false),
+        }))
+    }
+
+    pub(super) fn subscription(&self) -> &Rc<Subscription> {
+        &self.0
+    }
+
+    /// Gives it its data streams, one for each of `groups`.
+    pub(super) fn open(&self, groups: &[Vec<(u32, u64)>], streams: Vec<SendStream>, partitions: u32) {
+        let mut positions = vec![Position::default(); partitions as usize];
+        let mut opened = Vec::with_capacity(groups.len());
+        for (number, (partitions, stream)) in groups.iter().zip(streams).enumerate() {
+            for (partition, next) in partitions {
+                positions[*partition as usize] = Position { group: Some(number as u16), next: *next, told: *next };
+            }
+            let mut waiting = Vec::new();
+            let header = DataHeader { subscription: self.0.number, group: number as u32 };
+            DataFrame::Header(header).write(&mut waiting);
+            opened.push(Group { waiting, stream: Some(stream), is_writing: false });
+        }
+        *self.0.positions.borrow_mut() = positions;
+        *self.0.groups.borrow_mut() = opened;
+        (0..groups.len()).for_each(|group| self.write(group));
+    }
+
+    /// Hands a delivery over and waits for credit and room. Deliveries of a partition come in offset order.
+    pub async fn hand(&self, delivery: Delivery) -> Result<(), SinkGone> {
+        let partition = delivery.batch.partition() as usize;
+        let Some(group) = self.0.positions.borrow().get(partition).and_then(|position| position.group) else {
+            return Ok(());
+        };
+        loop {
+            let session = self.0.session.upgrade().filter(|_| !self.0.is_over.get()).ok_or(SinkGone)?;
+            let has_room = self.0.groups.borrow()[usize::from(group)].waiting.len() < GROUP_BYTES_MAX;
+            if has_room && session.may_send(self.0.number) {
+                self.put(&session, usize::from(group), &delivery);
+                return Ok(());
+            }
+            self.0.waits.set(true);
+            let room = self.0.room.notified();
+            drop(session);
+            room.await;
+        }
+    }
+
+    fn put(&self, session: &Session, group: usize, delivery: &Delivery) {
+        let written = {
+            let waiting = &mut self.0.groups.borrow_mut()[group].waiting;
+            let before = waiting.len();
+            session.write_delivery(self.0.number, delivery, waiting);
+            waiting.len() - before
+        };
+        let position = &mut self.0.positions.borrow_mut()[delivery.batch.partition() as usize];
+        position.next = delivery.batch.last_offset() + 1;
+        position.told = position.next;
+        let stats = session.stats();
+        add(&stats.delivered_batches, 1);
+        add(&stats.delivered_events, delivery.len() as u64);
+        add(&stats.delivered_bytes, written as u64);
+        self.write(group);
+    }
+
+    /// Everything of `partition` before `offset` has been handed over or was not wanted. The client is told when its time has come.
+    pub fn advance(&self, partition: u32, offset: u64) {
+        if let Some(position) = self.0.positions.borrow_mut().get_mut(partition as usize) {
+            position.next = position.next.max(offset);
+        }
+    }
+
+    /// The log has no events of `partition` from `from` up to `to` any more.
+    pub fn lost(&self, partition: u32, from: u64, to: u64) {
+        let group = {
+            let mut positions = self.0.positions.borrow_mut();
+            let Some(position) = positions.get_mut(partition as usize) else { return };
+            position.next = position.next.max(to);
+            position.told = position.next;
+            position.group
+        };
+        let Some(group) = group else { return };
+        if let Some(session) = self.0.session.upgrade() {
+            add(&session.stats().lost_events, to - from);
+        }
+        write_lost(&mut self.0.groups.borrow_mut()[usize::from(group)].waiting, partition, from, to);
+        self.write(usize::from(group));
+    }
+
+    /// Has a group's bytes written, if nobody does.
+    fn write(&self, group: usize) {
+        let Some(stream) = self.0.groups.borrow_mut().get_mut(group).and_then(Group::begin) else { return };
+        let outlet = self.clone();
+        tokio::task::spawn_local(async move {
+            if let Some(stream) = outlet.write_all(group, stream).await
+                && let Some(group) = outlet.0.groups.borrow_mut().get_mut(group)
+            {
+                group.stream = Some(stream);
+                group.is_writing = false;
+            }
+        });
+    }
+
+    /// Writes until nothing waits; `None`: the stream is gone.
+    async fn write_all(&self, group: usize, mut stream: SendStream) -> Option<SendStream> {
+        loop {
+            let waiting = std::mem::take(&mut self.0.groups.borrow_mut().get_mut(group)?.waiting);
+            if waiting.is_empty() {
+                return Some(stream);
+            }
+            self.0.wake();
+            if stream.write_chunk(Bytes::from(waiting)).await.is_err() {
+                // The client wants no more of it, or is gone.
+                self.0.cancel.notify_one();
+                return None;
+            }
+        }
+    }
+
+    /// Writes what waits and ends the streams at the end of a frame.
+    pub(super) async fn finish(&self) {
+        self.0.is_over.set(true);
+        self.0.wake();
+        for number in 0..self.0.groups.borrow().len() {
+            let stream = self.0.groups.borrow_mut()[number].begin_last();
+            let stream = match stream {
+                Some(stream) => self.write_all(number, stream).await,
+                // Its writer is at work: it ends with what waits, and the stream with the writer.
+                None => None,
+            };
+            if let Some(mut stream) = stream {
+                // It was stopped by the client: that is an end too.
+                let _ = stream.finish();
+            }
+        }
+    }
+}
+
+impl Group {
+    /// The stream, for who writes what waits.
+    fn begin(&mut self) -> Option<SendStream> {
+        if self.is_writing || self.waiting.is_empty() {
+            return None;
+        }
+        self.is_writing = true;
+        self.stream.take()
+    }
+
+    fn begin_last(&mut self) -> Option<SendStream> {
+        self.is_writing = true;
+        self.stream.take()
+    }
+}
+
+impl Subscription {
+    /// Credit or room may have come.
+    pub(super) fn wake(&self) {
+        if self.waits.replace(false) {
+            self.room.notify_one();
+        }
+    }
+
+    /// The connection is gone, or the client wants no more.
+    pub(super) fn end(&self) {
+        self.is_over.set(true);
+        self.cancel.notify_one();
+        self.wake();
+    }
+
+    /// Tells the client how far the log was looked through.
+    pub(super) fn tell_positions(self: &Rc<Self>) {
+        let mut touched = Vec::new();
+        {
+            let mut groups = self.groups.borrow_mut();
+            for (partition, position) in self.positions.borrow_mut().iter_mut().enumerate() {
+                let Some(group) = position.group.filter(|_| position.next > position.told) else { continue };
+                let waiting = &mut groups[usize::from(group)].waiting;
+                if waiting.len() < GROUP_BYTES_MAX {
+                    write_position(waiting, partition as u32, position.next);
+                    position.told = position.next;
+                    touched.push(usize::from(group));
+                }
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        touched.into_iter().for_each(|group| Outlet(self.clone()).write(group));
+    }
+}
+
+/// What a data stream is reset with when its subscription was refused after all.
+pub(super) fn abandon(streams: Vec<SendStream>) {
+    for mut stream in streams {
+        // Nothing was sent on it.
+        let _ = stream.reset(super::code(Code::NONE));
+    }
+}
