@@ -350,10 +350,8 @@ impl Publisher {
     /// No more bytes will come.
     pub fn handle_end(&mut self, is_reset: bool) -> Result<(), Fault> {
         self.has_ended = true;
-        if !is_reset && !(self.head.is_empty() && matches!(self.at, At::Head)) {
-            return Err(body::cut());
-        }
-        Ok(())
+        let is_between = self.head.is_empty() && matches!(self.at, At::Head);
+        if is_reset || is_between { Ok(()) } else { Err(body::cut()) }
     }
 
     /// Every batch has its outcome, and every outcome its ACK.

@@ -660,3 +660,42 @@ fn credit_is_given_for_what_was_handed_over() {
     let found = head(&out, usize::MAX).expect("CREDIT").expect("whole");
     assert_eq!((found.kind, found.total()), (kind::CREDIT, out.len()));
 }
+
+#[test]
+fn bent_bytes_end_the_connection_or_change_nothing_but_never_panic() {
+    let none = HeaderWriter::default();
+    let commit = Control::Commit(Commit { request: 1, subscriber: "a", positions: Pairs::default() });
+    let control = [hello(), subscribe(1, 900), bytes(commit), bytes(Control::Unsubscribe(1))].concat();
+    let sent = [producer(1), publish(1, 0, &[9, 9]), publish_of(partition_of(b"k", 4), 7, Some(b"k"), &[3], &none)];
+    let (sent, came) = (sent.concat(), [data(1), batch(Rows::All)].concat());
+    let mut random = fastrand::Rng::with_seed(4);
+    let (mut ended, mut kept) = (0, 0);
+    for _ in 0..20_000 {
+        let mut bend = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            let at = random.usize(..bytes.len());
+            bytes[at] = random.u8(..);
+            bytes
+        };
+        let mut server = Server::new(QuicLimits::default(), true);
+        let first = server.handle_control(&bend(&control));
+        let second = first.and_then(|()| {
+            if !matches!(server.poll_action(), Some(Action::Authenticate(_))) {
+                return Ok(());
+            }
+            server.handle_authenticated(grant(ALL))?;
+            server.handle_publish(2, &bend(&sent), 1)
+        });
+        let (mut client, _) = subscribed();
+        let third = client.handle_data(3, &bend(&came));
+        while let Some(event) = client.poll_event() {
+            if let Event::Batch(received) = event {
+                assert!(received.events().count() <= 3);
+            }
+        }
+        for result in [second, third] {
+            if result.is_err() { ended += 1 } else { kept += 1 }
+        }
+    }
+    assert!(ended > 5_000 && kept > 5_000, "{ended} ended, {kept} went on");
+}

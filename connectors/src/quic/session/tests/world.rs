@@ -458,7 +458,7 @@ impl World {
         let rows = if rows.len() == batch.rows().len() { Rows::All } else { Rows::Some(rows.into()) };
         let delivery = Delivery { batch: batch.clone(), rows, enrichments: Arc::from([]), table_version: 1 };
         let mut out = Vec::new();
-        match (delivery.len() > 0).then(|| delivery.from_offset(from)).flatten() {
+        match (!delivery.is_empty()).then(|| delivery.from_offset(from)).flatten() {
             Some(delivery) => {
                 link.server.write_delivery(served.number, &delivery, &mut out);
                 self.encodings[encoding(&out)] += 1;
