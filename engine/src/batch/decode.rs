@@ -195,7 +195,10 @@ pub(super) fn row(bytes: &[u8], at: &mut usize, base_timestamp: i64) -> Option<(
     // Names must be there and text; values may be anything. Checked here, so that views need not.
     for _ in 0..header_count {
         let name = span(bytes, at, end)?;
-        std::str::from_utf8(name.of(bytes)?).ok()?;
+        let name = name.of(bytes)?;
+        if !name.is_ascii() {
+            std::str::from_utf8(name).ok()?;
+        }
         span(bytes, at, end)?;
     }
     (*at == end).then_some((delta, Row { key, value, headers, header_count, timestamp_ms }))

@@ -21,6 +21,16 @@ pub fn len(value: i64) -> usize {
 /// Reads one value at `*at` and moves `*at` behind it; `None` if the bytes end first or it is longer than 64 bits.
 #[inline]
 pub fn get(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    // Nearly all of them: lengths of names and keys, deltas, nulls.
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(i64::from(first >> 1) ^ -i64::from(first & 1));
+    }
+    get_long(bytes, at)
+}
+
+fn get_long(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let mut z = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = *bytes.get(*at)?;

@@ -196,6 +196,16 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// The names alone, as bytes: for a look that needs no text.
+    pub fn names(mut self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::from_fn(move || {
+            self.left = self.left.checked_sub(1)?;
+            let name = self.part()??;
+            self.part()?;
+            Some(name)
+        })
+    }
+
     #[inline]
     fn part(&mut self) -> Option<Option<&'a [u8]>> {
         let len = crate::batch::read_varint(self.bytes, &mut self.at)?;

@@ -7,7 +7,7 @@ use super::{Acks, Code, FrameError, Head, bounds, kind, put, unknown, varint};
 /// The first frame of a publish stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Producer {
-    /// The client's number for this stream: above all that it used before on this connection.
+    /// The client's number for this stream: one that it did not use before on this connection.
     pub publish: u32,
     /// Chosen at random by the client, kept over reconnects.
     pub id: [u8; 16],

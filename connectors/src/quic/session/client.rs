@@ -378,7 +378,9 @@ impl Client {
             } else {
                 Ok(())
             };
-            self.streams.push(stream);
+            if !stream.has_ended {
+                self.streams.push(stream);
+            }
             result?;
         }
         Ok(())
@@ -413,6 +415,10 @@ impl Client {
                 }
             }
             let Some((kind, body)) = stream.take(&mut input)? else { return Ok(()) };
+            if kind == frame::kind::DATA {
+                // It is known now whose the rest is.
+                continue;
+            }
             if let Some(at) = stream.number().and_then(|number| self.numbered(number)) {
                 self.subscriptions[at].handle_frame(kind, body, &mut self.events)?;
                 self.check_events()?;
@@ -425,6 +431,7 @@ impl Client {
         let Some(at) = self.streams.iter().position(|found| found.id == stream) else { return Ok(()) };
         if self.streams[at].is_holding() {
             // Its bytes are still wanted.
+            self.streams[at].has_ended = true;
             return Ok(());
         }
         let found = self.streams.swap_remove(at);

@@ -47,7 +47,6 @@ pub struct Server {
     subscriptions: Vec<Subscription>,
     subscription_min: u64,
     publishers: Vec<Publisher>,
-    publish_min: u64,
     publish_in_flight_bytes: usize,
     /// Requests that wait for an answer, and whether it was given: answers go out in order.
     commits: VecDeque<(u64, Option<(Code, String)>)>,
@@ -69,7 +68,6 @@ impl Server {
             subscriptions: Vec::new(),
             subscription_min: 0,
             publishers: Vec::new(),
-            publish_min: 0,
             publish_in_flight_bytes: 0,
             commits: VecDeque::new(),
             mask: Vec::new(),
@@ -306,10 +304,12 @@ impl Server {
         let mut input = bytes;
         while let Some(event) = self.publishers[at].take(&mut input, now_ms, &rules, &mut self.out)? {
             match event {
-                publisher::Event::Opened(number) if u64::from(number) < self.publish_min => {
-                    return Err(Fault::protocol(format!("publish number {number} is not above all before it")));
+                publisher::Event::Opened(number) => {
+                    let same = |publisher: &&Publisher| publisher.number() == Some(number);
+                    if self.publishers.iter().filter(same).count() > 1 {
+                        return Err(Fault::protocol(format!("two publish streams with number {number}")));
+                    }
                 }
-                publisher::Event::Opened(number) => self.publish_min = u64::from(number) + 1,
                 publisher::Event::Append(append) => {
                     self.publish_in_flight_bytes += append.ticket.bytes;
                     self.actions.push_back(Action::Append(append));

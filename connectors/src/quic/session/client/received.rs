@@ -52,7 +52,7 @@ impl Received {
         };
         let batch = SparseBatch::decode(partition, body, at)
             .map_err(|error| Fault::new(Code::MALFORMED, format!("a BATCH of partition {partition}: {error}")))?;
-        if mask.as_ref().is_some_and(|mask: &Box<[u8]>| mask.len() != batch.len().div_ceil(8)) {
+        if mask.as_deref().is_some_and(|mask: &[u8]| mask.len() != batch.len().div_ceil(8)) {
             return Err(Fault::new(Code::MALFORMED, "the mask of a BATCH does not fit its events"));
         }
         Ok(Self { subscription, partition, from, next_offset, settled_to: next_offset, body_bytes, batch, mask })

@@ -11,6 +11,8 @@ pub(super) struct DataStream {
     reader: BodyReader,
     of: Of,
     held: Vec<u8>,
+    /// It ended while its bytes waited.
+    pub has_ended: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ enum Of {
 
 impl DataStream {
     pub fn new(id: u64) -> Self {
-        Self { id, reader: BodyReader::default(), of: Of::Unknown, held: Vec::new() }
+        Self { id, reader: BodyReader::default(), of: Of::Unknown, held: Vec::new(), has_ended: false }
     }
 
     /// The number of its subscription.
@@ -51,8 +53,7 @@ impl DataStream {
                 None => {}
                 _ => return Err(Fault::protocol("a data stream begins without DATA")),
             }
-            // The caller looks whether anybody wants the rest.
-            return Ok(Some((kind, Vec::new())));
+            return Ok(Some((kind, body)));
         }
         if kind == kind::DATA {
             return Err(Fault::protocol("a second DATA on a data stream"));

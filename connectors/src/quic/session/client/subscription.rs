@@ -174,7 +174,9 @@ impl Subscription {
         }
         self.state = if self.is_leaving { State::Leaving } else { State::Open };
         let is_first = self.places.is_empty();
+        let mut count = 0;
         for (partition, offset) in subscribed.groups.iter().flat_map(|group| group.iter()) {
+            count += 1;
             if is_first {
                 self.places.insert(partition, Place { next: offset, handed: offset, waiting: 0 });
             }
@@ -182,6 +184,9 @@ impl Subscription {
                 Some(place) if place.next == offset => {}
                 _ => return Err(Fault::protocol(format!("partition {partition} begins where it was not asked to"))),
             }
+        }
+        if count != self.places.len() {
+            return Err(Fault::protocol("SUBSCRIBED lacks partitions that were asked for, or has one twice"));
         }
         Ok(())
     }
@@ -202,6 +207,9 @@ impl Subscription {
         }
         match DataFrame::decode(kind, &body)? {
             Some(DataFrame::Position(Position { partition, next_offset })) => {
+                if self.places.get(&partition).is_some_and(|place| place.next == next_offset) {
+                    return Ok(());
+                }
                 let place = self.place(partition, next_offset)?;
                 place.next = next_offset;
                 if place.waiting == 0 {

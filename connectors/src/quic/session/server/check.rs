@@ -28,7 +28,8 @@ pub(super) fn events(batch: &Batch, partitions: u32, event_bytes_max: usize) -> 
             let text = format!("the key of event {index} belongs to partition {wanted}, not to {}", batch.partition());
             return Err((Code::WRONG_PARTITION, text));
         }
-        if let Some((name, _)) = event.headers().find(|(name, _)| is_the_nodes(name)) {
+        if let Some(name) = event.headers().names().find(|name| is_the_nodes(name)) {
+            let name = String::from_utf8_lossy(name);
             let text = format!("event {index} has the header {name:?}, which only the node may set");
             return Err((Code::EVENT_INVALID, text));
         }
@@ -37,12 +38,12 @@ pub(super) fn events(batch: &Batch, partitions: u32, event_bytes_max: usize) -> 
 }
 
 /// The node would believe it.
-fn is_the_nodes(name: &str) -> bool {
-    let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    match name.as_bytes().first() {
-        Some(b'i' | b'I') => starts("iothub-"),
-        Some(b'd' | b'D') => starts("dt-"),
-        Some(b'm' | b'M') => name.eq_ignore_ascii_case(MQTT),
+fn is_the_nodes(name: &[u8]) -> bool {
+    let starts = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    match name.first() {
+        Some(b'i' | b'I') => starts(b"iothub-"),
+        Some(b'd' | b'D') => starts(b"dt-"),
+        Some(b'm' | b'M') => name.eq_ignore_ascii_case(MQTT.as_bytes()),
         _ => false,
     }
 }

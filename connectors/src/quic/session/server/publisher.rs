@@ -34,8 +34,8 @@ pub(super) struct Rules<'a> {
 enum At {
     /// Between frames, or in the numbers before the body.
     Head,
-    /// In the records of a PUBLISH: so many bytes are missing.
-    Records(PublishHead, Vec<u8>, usize),
+    /// In the records of a PUBLISH, which came in this round of its partition: so many bytes are missing.
+    Records(PublishHead, u32, Vec<u8>, usize),
     /// In a frame that is skipped, or of a partition that waits to be set back.
     Skipped(usize),
 }
@@ -119,7 +119,7 @@ impl Publisher {
                         self.at = At::Head;
                     }
                 }
-                At::Records(_, bytes, missing) => {
+                At::Records(_, _, bytes, missing) => {
                     let (part, rest) = input.split_at(input.len().min(*missing));
                     bytes.extend_from_slice(part);
                     *missing -= part.len();
@@ -127,8 +127,10 @@ impl Publisher {
                     if *missing > 0 {
                         continue;
                     }
-                    let At::Records(head, bytes, _) = std::mem::replace(&mut self.at, At::Head) else { continue };
-                    if let Some(append) = self.finish(&head, bytes, now_ms, rules, out) {
+                    let At::Records(head, round, bytes, _) = std::mem::replace(&mut self.at, At::Head) else {
+                        continue;
+                    };
+                    if let Some(append) = self.finish(&head, round, bytes, now_ms, rules, out) {
                         return Ok(Some(Event::Append(append)));
                     }
                 }
@@ -202,7 +204,8 @@ impl Publisher {
         if let Some((code, text)) = refusal {
             self.refuse(head.partition, head.sequence, code, &text, None, out);
         }
-        let is_dropped = self.partitions.get(&head.partition).is_some_and(|partition| partition.is_set_back);
+        let partition = self.partitions.get(&head.partition);
+        let (is_dropped, round) = partition.map_or((true, 0), |partition| (partition.is_set_back, partition.round));
         self.at = if head.records_bytes == 0 {
             At::Head
         } else if is_dropped {
@@ -210,7 +213,7 @@ impl Publisher {
         } else {
             let mut bytes = Vec::with_capacity(HEADER_BYTES + head.records_bytes.min(AHEAD_BYTES_MAX));
             bytes.resize(HEADER_BYTES, 0);
-            At::Records(head, bytes, head.records_bytes)
+            At::Records(head, round, bytes, head.records_bytes)
         };
     }
 
@@ -246,12 +249,17 @@ impl Publisher {
     fn finish(
         &mut self,
         head: &PublishHead,
+        round: u32,
         bytes: Vec<u8>,
         now_ms: i64,
         rules: &Rules<'_>,
         out: &mut Vec<u8>,
     ) -> Option<Append> {
         let (publish, producer) = self.opened?;
+        if self.partitions.get(&head.partition).is_none_or(|partition| partition.round != round) {
+            // What it follows was refused while its bytes came.
+            return None;
+        }
         let stamp = ProducerStamp { producer, sequence: head.sequence };
         let sealed = seal_records(head.partition, bytes, head.count, now_ms, Some(stamp));
         let checked = sealed.map_err(|error| (Code::EVENT_INVALID, error.to_string())).and_then(|batch: Batch| {
@@ -260,7 +268,6 @@ impl Publisher {
         });
         match checked {
             Ok(batch) => {
-                let round = self.partitions.get(&head.partition).map_or(0, |partition| partition.round);
                 self.in_flight += 1;
                 let ticket = PublishTicket {
                     publish,
@@ -343,10 +350,8 @@ impl Publisher {
     /// No more bytes will come.
     pub fn handle_end(&mut self, is_reset: bool) -> Result<(), Fault> {
         self.has_ended = true;
-        if !is_reset && !(self.head.is_empty() && matches!(self.at, At::Head)) {
-            return Err(body::cut());
-        }
-        Ok(())
+        let is_between = self.head.is_empty() && matches!(self.at, At::Head);
+        if is_reset || is_between { Ok(()) } else { Err(body::cut()) }
     }
 
     /// Every batch has its outcome, and every outcome its ACK.
