@@ -123,7 +123,7 @@ impl Transport {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
             Self::Ws(socket) => socket.poll_shutdown(cx),
-            Self::Quic(quic) => quic.poll_shutdown(),
+            Self::Quic(quic) => quic.poll_shutdown(cx),
         }
     }
 

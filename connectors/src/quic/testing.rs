@@ -152,7 +152,8 @@ fn run(core: usize, socket: CoreSocket, mut stopped: watch::Receiver<bool>) {
     }));
 }
 
-async fn serve(core: usize, arrived: Arrived) {
+/// Answers each stream with what is known of the connection.
+pub async fn serve(core: usize, arrived: Arrived) {
     let Arrived { connection, alpn, certificate, early, permit: _permit } = arrived;
     let trust = certificate.map_or("none", |certificate| if certificate.is_verified { "verified" } else { "unknown" });
     let about = format!("core {core}, {}, certificate {trust}", alpn.name());

@@ -153,14 +153,24 @@ impl Pipe {
     fn expect<'p>(&'p mut self, packet: &'p [u8]) -> impl Future<Output = ()> + 'p {
         let caller = std::panic::Location::caller();
         async move {
-            let mut got = vec![0; packet.len()];
-            let read = tokio::time::timeout(STEP_MAX, self.receive.read_exact(&mut got)).await;
-            match read {
-                Ok(read) => read.unwrap_or_else(|error| panic!("{caller}: {error}")),
-                Err(_) => panic!("{caller}: nothing came"),
-            }
+            let got = self.read_at(packet.len(), caller).await;
             assert_eq!(got, packet, "{caller}");
         }
+    }
+
+    /// The next bytes.
+    #[track_caller]
+    fn read(&mut self, bytes: usize) -> impl Future<Output = Vec<u8>> {
+        self.read_at(bytes, std::panic::Location::caller())
+    }
+
+    async fn read_at(&mut self, bytes: usize, caller: &std::panic::Location<'_>) -> Vec<u8> {
+        let mut got = vec![0; bytes];
+        match tokio::time::timeout(STEP_MAX, self.receive.read_exact(&mut got)).await {
+            Ok(read) => read.unwrap_or_else(|error| panic!("{caller}: {error}")),
+            Err(_) => panic!("{caller}: not all of it came"),
+        }
+        got
     }
 
     /// The node has ended its side, and nothing was left to read.

@@ -30,6 +30,7 @@ use inlet::{Inlet, Missing, Step};
 pub const DATA_STREAMS_MAX: usize = 15;
 
 type Streams = (SendStream, RecvStream);
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Accepting = Pin<Box<dyn Future<Output = Result<Streams, ConnectionError>> + Send>>;
 
 /// A stream in both directions.
@@ -63,6 +64,8 @@ pub struct Quic {
     answers: Answers,
     /// The stream of a run of packets that has been written in part, and the bytes left.
     writing: Option<(u64, usize)>,
+    /// Our side is ended: until the client has all of it.
+    ending: Option<Ending>,
     certificate: Option<ClientCertificate>,
     _permit: ConnectionPermit,
 }
@@ -89,6 +92,7 @@ impl Quic {
             turn: 0,
             answers: Answers::default(),
             writing: None,
+            ending: None,
             certificate,
             _permit: permit,
         })
@@ -254,13 +258,19 @@ impl Quic {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends our side of all streams.
-    pub(super) fn poll_shutdown(&mut self) -> Poll<io::Result<()>> {
-        for lane in std::iter::once(&mut self.control).chain(&mut self.data) {
-            // One that the client does not listen to any more is ended already.
-            let _ = lane.send.finish();
-        }
-        Poll::Ready(Ok(()))
+    /// Ends our side of all streams, and waits until the client has got what was written on the control stream: once the connection
+    /// is dropped, nothing is sent again.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { control, data, ending, .. } = self;
+        let ending = ending.get_or_insert_with(|| {
+            for lane in std::iter::once(&mut *control).chain(data) {
+                // One that the client does not listen to any more is ended already.
+                let _ = lane.send.finish();
+            }
+            let stopped = control.send.stopped();
+            Box::pin(async move { drop(stopped.await) })
+        });
+        ending.as_mut().poll(cx).map(Ok)
     }
 }
 

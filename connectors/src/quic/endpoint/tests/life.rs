@@ -69,59 +69,6 @@ async fn a_client_without_a_protocol_in_common_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_resumed_session_speaks_at_once_and_only_once() {
-    let ground = Ground::new();
-    let identity = ground.card("client", true);
-    let node = Node::start(1, limits(), &ground.config(ClientCertificates::Required));
-    let config = ground.client(Alpn::Anabranch, Some(&identity));
-    let endpoint = client_endpoint();
-    let connect = || endpoint.connect_with(config.clone(), node.listener.addr, "localhost").unwrap();
-    let first = connect().await.unwrap();
-    assert_eq!(ask(&first, "1").await.unwrap(), "core 0, anabranch/1, certificate verified: 1");
-    first.close(0u32.into(), b"");
-    let Ok((second, accepted)) = connect().into_0rtt() else { panic!("there was a session to resume") };
-    let answer = ask(&second, "2").await.unwrap();
-    assert!(accepted.await, "the node took no 0-RTT");
-    // The certificate is that of the session. Whether the core saw the stream before the end of the handshake is up to the network.
-    assert!(answer.starts_with("core 0, anabranch/1, certificate verified"), "{answer}");
-    assert_eq!(ask(&second, "3").await.unwrap(), "core 0, anabranch/1, certificate verified: 3");
-}
-
-#[tokio::test]
-async fn what_comes_before_the_end_of_the_handshake_is_bounded() {
-    let ground = Ground::new();
-    let limits = QuicEndpointLimits { early_bytes_max: 4096, ..limits() };
-    let node = Node::start(1, limits, &ground.config(ClientCertificates::None));
-    let config = ground.client(Alpn::Anabranch, None);
-    let endpoint = client_endpoint();
-    let connect = || endpoint.connect_with(config.clone(), node.listener.addr, "localhost").unwrap();
-    let first = connect().await.unwrap();
-    ask(&first, "1").await.unwrap();
-    first.close(0u32.into(), b"");
-    let Ok((second, _)) = connect().into_0rtt() else { panic!("there was a session to resume") };
-    let (mut send, _receive) = second.open_bi().await.unwrap();
-    let written = send.write(&[7; 60_000]).await.unwrap();
-    assert!(written <= 4096, "{written} bytes of 0-RTT");
-    // Behind the handshake there is room for more than that.
-    send.write_all(&[7; 60_000]).await.unwrap();
-}
-
-#[tokio::test]
-async fn mqtt_waits_for_the_end_of_the_handshake() {
-    let ground = Ground::new();
-    let node = Node::start(1, limits(), &ground.config(ClientCertificates::None));
-    let config = ground.client(Alpn::Mqtt, None);
-    let endpoint = client_endpoint();
-    let connect = || endpoint.connect_with(config.clone(), node.listener.addr, "localhost").unwrap();
-    let first = connect().await.unwrap();
-    assert_eq!(ask(&first, "1").await.unwrap(), "core 0, mqtt, certificate none: 1");
-    first.close(0u32.into(), b"");
-    let Ok((second, _)) = connect().into_0rtt() else { panic!("there was a session to resume") };
-    assert_eq!(ask(&second, "2").await.unwrap(), "core 0, mqtt, certificate none: 2");
-    assert_eq!(node.sum(|stats| &stats.early_connections), 0);
-}
-
-#[tokio::test]
 async fn clients_show_certificates_as_the_settings_say() {
     let ground = Ground::new();
     let (signed, unsigned) = (ground.card("signed", true), ground.card("unsigned", false));
