@@ -13,5 +13,6 @@ pub mod http;
 pub mod hub;
 pub mod mqtt;
 pub mod parquet;
+pub mod quic;
 pub mod file;
 pub mod webhook;
