@@ -8,6 +8,8 @@
 mod builder;
 mod decode;
 mod partition;
+mod records;
+mod sparse;
 mod varint;
 
 #[cfg(test)]
@@ -16,6 +18,8 @@ mod tests;
 pub use builder::{BatchBuilder, HeaderWriter, PushError, crc32c};
 pub use decode::{DecodeError, Head, batch_bytes_hint, check_stored, decode, decode_stored, decode_whole};
 pub use partition::{murmur2, partition_of};
+pub use records::{PRODUCER_IDS, ProducerStamp, SEQUENCES, seal_records};
+pub use sparse::{SparseBatch, pack, packed_bytes};
 pub(crate) use varint::get as read_varint;
 
 /// Bytes of a RecordBatch before its first record.

@@ -86,6 +86,16 @@ pub fn check_stored(bytes: &[u8]) -> Result<Head, DecodeError> {
 }
 
 fn check(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
+    let head = check_sparse(partition, bytes)?;
+    let last_delta = u32::from_be_bytes(bytes[AT_LAST_DELTA..AT_BASE_TIMESTAMP].try_into().expect("four bytes"));
+    if last_delta != head.rows - 1 {
+        return Err(DecodeError::Malformed("row count"));
+    }
+    Ok(head)
+}
+
+/// Sizes and checksum of a batch whose offsets may have gaps.
+pub(super) fn check_sparse(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
     let total = batch_bytes_hint(bytes)?;
     let Some(bytes) = bytes.get(..total) else {
         return Err(DecodeError::Truncated { have: bytes.len(), need: total });
@@ -106,11 +116,12 @@ fn check(partition: u32, bytes: &[u8]) -> Result<Head, DecodeError> {
         return Err(DecodeError::Malformed("compressed or control batches are not stored here"));
     }
     let rows = int(AT_COUNT);
-    if rows < 1 || rows as usize > limits::BATCH_ROWS_MAX || int(AT_LAST_DELTA) != rows - 1 {
+    let last_delta = int(AT_LAST_DELTA);
+    if rows < 1 || last_delta as usize >= limits::BATCH_ROWS_MAX || last_delta < rows - 1 {
         return Err(DecodeError::Malformed("row count"));
     }
     let base_offset = long(0);
-    if base_offset.checked_add(u64::from(rows)).is_none_or(|end| end > i64::MAX as u64) {
+    if base_offset.checked_add(u64::from(last_delta) + 1).is_none_or(|end| end > i64::MAX as u64) {
         return Err(DecodeError::Malformed("offset"));
     }
     Ok(Head {
@@ -148,12 +159,16 @@ pub fn decode_whole(bytes: Vec<u8>) -> Result<Batch, DecodeError> {
     Ok(Batch::from_parts(head.partition, bytes, rows))
 }
 
-fn rows(head: &Head, bytes: &[u8]) -> Result<Vec<Row>, DecodeError> {
+/// The rows of a batch whose head was tested and whose offsets have no gaps.
+pub(super) fn rows(head: &Head, bytes: &[u8]) -> Result<Vec<Row>, DecodeError> {
     // A record has at least seven bytes, so a lying count cannot ask for more than the bytes could hold.
     let mut rows = Vec::with_capacity((head.rows as usize).min((head.bytes - HEADER_BYTES) / 7));
     let mut at = HEADER_BYTES;
     for index in 0..i64::from(head.rows) {
-        rows.push(row(bytes, &mut at, index, head.base_timestamp_ms).ok_or(DecodeError::Malformed("record"))?);
+        match row(bytes, &mut at, head.base_timestamp_ms) {
+            Some((delta, row)) if delta == index => rows.push(row),
+            _ => return Err(DecodeError::Malformed("record")),
+        }
     }
     if at != head.bytes {
         return Err(DecodeError::Malformed("bytes behind the last record"));
@@ -161,15 +176,15 @@ fn rows(head: &Head, bytes: &[u8]) -> Result<Vec<Row>, DecodeError> {
     Ok(rows)
 }
 
-fn row(bytes: &[u8], at: &mut usize, index: i64, base_timestamp: i64) -> Option<Row> {
+/// The record at `*at`, and by how much its offset is above the batch's.
+#[inline]
+pub(super) fn row(bytes: &[u8], at: &mut usize, base_timestamp: i64) -> Option<(i64, Row)> {
     let length = varint::get(bytes, at)?;
     let end = at.checked_add(usize::try_from(length).ok()?).filter(|end| *end <= bytes.len())?;
     let _attributes = bytes.get(*at)?;
     *at += 1;
     let timestamp_ms = base_timestamp.checked_add(varint::get(bytes, at)?)?;
-    if varint::get(bytes, at)? != index {
-        return None;
-    }
+    let delta = varint::get(bytes, at)?;
     let key = span(bytes, at, end)?;
     let value = span(bytes, at, end)?;
     let header_count = u32::try_from(varint::get(bytes, at)?).ok()?;
@@ -183,7 +198,7 @@ fn row(bytes: &[u8], at: &mut usize, index: i64, base_timestamp: i64) -> Option<
         std::str::from_utf8(name.of(bytes)?).ok()?;
         span(bytes, at, end)?;
     }
-    (*at == end).then_some(Row { key, value, headers, header_count, timestamp_ms })
+    (*at == end).then_some((delta, Row { key, value, headers, header_count, timestamp_ms }))
 }
 
 fn span(bytes: &[u8], at: &mut usize, end: usize) -> Option<Span> {

@@ -129,3 +129,66 @@ proptest! {
         prop_assert_eq!(decode(5, batch.bytes()).unwrap(), batch);
     }
 }
+
+#[test]
+fn packed_rows_are_the_same_events_at_the_same_offsets() {
+    let values: Vec<String> = (0..40).map(|i| "v".repeat(i * i % 97)).collect();
+    let rows: Vec<_> = values.iter().map(|value| (Some(&b"key"[..]), value.as_bytes())).collect();
+    let mut batch = sample(&rows);
+    batch.set_base_offset(1_000_000);
+    let mut seed = 7u64;
+    for _ in 0..200 {
+        seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let wanted: Vec<u16> = (0..40).filter(|row| seed >> (row + 8) & 1 == 1).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut out = b"before".to_vec();
+        pack(&batch, &wanted, &mut out);
+        assert_eq!(out.len() - 6, packed_bytes(&batch, &wanted));
+        let packed = SparseBatch::decode(5, out.clone(), 6).expect("valid");
+        assert_eq!(packed.len(), wanted.len());
+        for (event, row) in packed.events().zip(&wanted) {
+            let same = Event::new(&batch, usize::from(*row));
+            assert_eq!((event.offset(), event.partition()), (same.offset(), same.partition()));
+            assert_eq!((event.key(), event.data()), (same.key(), same.data()));
+            assert_eq!(event.timestamp_ms(), same.timestamp_ms());
+            assert!(event.headers().eq(same.headers()));
+        }
+        let cut = seed as usize % (out.len() - 6);
+        assert!(SparseBatch::decode(5, out[..6 + cut].to_vec(), 6).is_err(), "cut at {cut}");
+        let has_gaps = usize::from(wanted[wanted.len() - 1]) != wanted.len() - 1 || wanted.len() != 40;
+        assert_eq!(decode(5, &out[6..]).is_err(), has_gaps, "who knows no gaps does not take it for another");
+    }
+    let whole = SparseBatch::decode(5, batch.bytes().to_vec(), 0).expect("a batch without gaps is one too");
+    assert_eq!(whole.events().map(|event| event.offset()).last(), Some(1_000_039));
+    let mut all = Vec::new();
+    pack(&batch, &(0..40).collect::<Vec<u16>>(), &mut all);
+    assert_eq!(all[21..], batch.bytes()[21..], "all rows packed are the batch but for its place and checksum field");
+}
+
+#[test]
+fn records_of_a_publisher_are_sealed_where_they_lie() {
+    let stamp = ProducerStamp { producer: PRODUCER_IDS - 2, sequence: SEQUENCES - 5 };
+    let mut builder = BatchBuilder::new(9);
+    let headers = HeaderWriter::default();
+    for value in ["a", "bb", ""] {
+        builder.push(Some(b"k"), value.as_bytes(), &headers, 0).expect("fits");
+    }
+    let encoded = builder.seal().expect("rows").bytes().to_vec();
+    let batch = seal_records(9, encoded.clone(), 3, 123_456, Some(stamp)).expect("valid");
+    assert_eq!(decode_stored(batch.bytes()).as_ref(), Ok(&batch));
+    assert_eq!(batch.producer(), Some(stamp));
+    assert_eq!(batch.max_timestamp_ms(), 123_456);
+    assert_eq!(Event::new(&batch, 1).data(), Some(&b"bb"[..]));
+    assert_eq!(Event::new(&batch, 2).timestamp_ms(), 123_456);
+    assert_eq!(seal_records(9, encoded.clone(), 3, 1, None).expect("valid").producer(), None);
+    for count in [0, 2, 4] {
+        assert!(seal_records(9, encoded.clone(), count, 1, None).is_err(), "{count} is not its count");
+    }
+    for cut in 0..encoded.len() {
+        assert!(seal_records(9, encoded[..cut].to_vec(), 3, 1, None).is_err(), "cut at {cut}");
+    }
+    let late = sample(&[(None, b"x"), (None, b"y")]);
+    assert!(seal_records(5, late.bytes().to_vec(), 2, 1, None).is_err(), "its timestamps are its own");
+}

@@ -40,6 +40,11 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The event that `row` of `bytes` is, with an offset of its own.
+    pub(crate) fn of_row(bytes: &'a [u8], row: &'a Row, partition: u32, offset: u64) -> Self {
+        Self { bytes, row, partition, offset }
+    }
+
     /// Its partition.
     pub fn partition(&self) -> u32 {
         self.partition

@@ -103,8 +103,8 @@ impl<'a> Subscribe<'a> {
                     _ => return reader.fail("the number of groups is not 1 to 64"),
                 },
                 ENCODINGS => match value.only_varint()? & ENCODINGS_ALL {
-                    encodings if encodings & 4 != 0 || encodings == 3 => this.encodings = encodings,
-                    _ => return reader.fail("its encodings have neither packed nor both whole and masked"),
+                    encodings if encodings & 4 != 0 => this.encodings = encodings,
+                    _ => return reader.fail("its encodings lack packed"),
                 },
                 _ => {}
             }

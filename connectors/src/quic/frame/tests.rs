@@ -117,7 +117,7 @@ fn any(random: &mut fastrand::Rng) -> (Stream, Vec<u8>) {
                 dialect: Dialect::ALL[random.usize(..5)],
                 partitions: Numbers::of(0, &wanted).expect("ascending"),
                 groups: random.u32(1..=64),
-                encodings: random.u64(3..8),
+                encodings: random.u64(4..8),
             }
             .write(&mut out);
         }
