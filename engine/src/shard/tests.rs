@@ -69,6 +69,7 @@ fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSet
         stats: stats.clone(),
         commit,
         dedup,
+        producers: ProducerSettings::default(),
     };
     let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
     World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, acked_heads, stats }

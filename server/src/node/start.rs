@@ -171,6 +171,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             acked: acked.clone(),
             stats: shard_stats[number].clone(),
             dedup,
+            producers: engine::shard::ProducerSettings::default(),
             commit: CommitPolicy {
                 bytes_max: config.log.commit_bytes_max,
                 delay_us_max: config.log.commit_delay_ms_max * 1000,
