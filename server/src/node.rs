@@ -9,6 +9,7 @@ mod cursors;
 mod endpoint;
 mod feeder;
 mod mqtt;
+mod producers;
 pub mod replays;
 mod snapshot;
 mod sinks;
@@ -38,6 +39,7 @@ use self::core::{CoreTask, Stage};
 use self::cursors::CursorKeeper;
 use self::endpoint::{Endpoint, Surroundings};
 use self::feeder::FeedMode;
+use self::producers::ProducerKeeper;
 use self::switchboard::{Connected, Switchboard};
 use crate::config::{EndpointKind, NodeConfig, StartFrom};
 use crate::state::State;
@@ -58,6 +60,7 @@ pub struct RunningNode {
     stage: watch::Sender<Stage>,
     finished: mpsc::UnboundedReceiver<Stage>,
     cursor_keeper: CursorKeeper,
+    producer_keeper: ProducerKeeper,
     mqtt_keeper: Option<connectors::mqtt::store::Keeper>,
     ids: HashMap<String, EndpointId>,
     table_version: u64,
@@ -259,6 +262,10 @@ impl RunningNode {
         for stage in [Stage::Listeners, Stage::Shards] {
             self.stage.send_replace(stage);
             self.wait_for_cores(stage).await;
+            if stage == Stage::Listeners {
+                // While the shards still answer.
+                self.producer_keeper.stop();
+            }
         }
         let endpoints = self.shared.endpoints();
         for endpoint in &endpoints {
