@@ -319,4 +319,4 @@ fn mark(changed: &mut VecDeque<Key>, key: Key, entry: &mut Entry) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,12 @@ use crate::batch::{BatchBuilder, HEADER_BYTES, HeaderWriter, decode_stored, seal
 use crate::event::Event;
 
 /// Events of `producer` whose data are their sequences.
-pub fn numbered(partition: u32, producer: u64, sequences: std::ops::Range<u64>, time_ms: i64) -> Batch {
+pub(in crate::shard) fn numbered(
+    partition: u32,
+    producer: u64,
+    sequences: std::ops::Range<u64>,
+    time_ms: i64,
+) -> Batch {
     let mut builder = BatchBuilder::new(partition);
     let mut headers = HeaderWriter::default();
     headers.put("ce_type", Some(b"t"));
