@@ -10,6 +10,7 @@ mod decode;
 mod partition;
 mod records;
 mod sparse;
+mod tail;
 mod varint;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use decode::{DecodeError, Head, batch_bytes_hint, check_stored, decode, deco
 pub use partition::{murmur2, partition_of};
 pub use records::{PRODUCER_IDS, ProducerStamp, SEQUENCES, seal_records};
 pub use sparse::{SparseBatch, pack, packed_bytes};
+pub(crate) use tail::tail;
 pub(crate) use varint::get as read_varint;
 
 /// Bytes of a RecordBatch before its first record.

@@ -67,6 +67,12 @@ pub enum Refused {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+    /// The batch is numbered, and events before it were not kept.
+    #[error("events before these are missing: the next sequence is {expected}")]
+    OutOfOrder {
+        /// The first that is missing.
+        expected: u64,
+    },
 }
 
 /// One batch of a submission is kept at the wanted level, or is not.

@@ -9,6 +9,7 @@
 
 mod commit;
 mod dedup;
+mod producers;
 mod sequence;
 mod outlets;
 mod stats;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub use commit::CommitPolicy;
 pub use dedup::{DEDUP_ID_BYTES_MAX, DedupSettings};
 pub use outlets::Command;
+pub use producers::{PRODUCER_BYTES_MAX, ProducerProgress, ProducerReport, ProducerSettings, REPORT_ENTRIES_MAX};
 pub use stats::{BATCH_ROWS_BUCKETS, ShardStats};
 
 use crate::batch::Batch;
@@ -33,6 +35,7 @@ use crate::route::RouteTable;
 use commit::Committer;
 use dedup::{Dedup, Kept};
 use outlets::Outlets;
+use producers::{Admitted, Producers};
 use sequence::Sequencer;
 
 /// Everything a shard is connected to.
@@ -63,6 +66,8 @@ pub struct Wiring {
     pub commit: CommitPolicy,
     /// Whether events that come again are kept once.
     pub dedup: DedupSettings,
+    /// Whose numbered events are kept once.
+    pub producers: ProducerSettings,
 }
 
 /// A batch that is on its way to the disk.
@@ -89,9 +94,11 @@ pub struct Shard {
     commands: Consumer<Command>,
     sequencer: Sequencer,
     dedup: Option<Dedup>,
+    producers: Producers,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     outlets: Outlets,
+    heads: Heads,
     acked: Heads,
     stats: Arc<ShardStats>,
 }
@@ -108,9 +115,11 @@ impl Shard {
             committer: Committer::new(wiring.commit, wiring.appends),
             log_events: wiring.log_events,
             commands: wiring.commands,
-            outlets: Outlets::new(table, wiring.heads, sequencer.owned().collect()),
+            outlets: Outlets::new(table, wiring.heads.clone(), sequencer.owned().collect()),
+            heads: wiring.heads,
             sequencer,
             dedup: Dedup::new(wiring.dedup),
+            producers: Producers::new(wiring.producers),
             pending: VecDeque::new(),
             pending_bytes: 0,
             acked: wiring.acked,
@@ -122,7 +131,10 @@ impl Shard {
     pub fn step(&mut self, now_us: u64) -> bool {
         let mut worked = false;
         while let Some(command) = self.commands.pop() {
-            self.outlets.handle_command(command);
+            match command {
+                Command::ReportProducers(to) => self.report_producers(to),
+                command => self.outlets.handle_command(command),
+            }
             worked = true;
         }
         self.outlets.answer_wishes();
@@ -174,6 +186,9 @@ impl Shard {
                     let Some(done) = self.pending.pop_front() else { break };
                     if let Some(batch) = done.batch {
                         self.pending_bytes -= batch.bytes().len();
+                        if let Some(stamp) = batch.producer() {
+                            self.producers.synced(&batch, stamp);
+                        }
                         self.outlets.hand_out(batch, &self.stats);
                     }
                 }
@@ -199,8 +214,12 @@ impl Shard {
                     self.acked.set(batch.partition(), batch.base_offset());
                 }
                 self.stats.refused(batch.rows().len());
-                if let Some(dedup) = &mut self.dedup {
-                    dedup.forget(batch);
+                match (batch.producer(), &mut self.dedup) {
+                    // Who was told that it is kept cannot send it again, and goes on behind it.
+                    (Some(_), _) if failed.acked => {}
+                    (Some(stamp), _) => self.producers.take_back(batch, stamp),
+                    (None, Some(dedup)) => dedup.forget(batch),
+                    (None, None) => {}
                 }
             }
             if !failed.acked {
@@ -240,7 +259,19 @@ impl Shard {
             return;
         }
         let before = batch.rows().len();
-        if let Some(dedup) = &mut self.dedup {
+        if let Some(stamp) = batch.producer() {
+            // No look at the ids: its events are known by their numbers, and a batch that is built anew would lose the stamp.
+            let admitted = self.producers.admit(&batch, stamp);
+            self.stats.set_producers(self.producers.len(), self.producers.forgotten());
+            match admitted {
+                Admitted::All => {}
+                Admitted::Tail(tail) => batch = tail,
+                Admitted::None => return self.acknowledge_copies(&batch, ticket),
+                Admitted::OutOfOrder { expected } => {
+                    return self.send_ack(Ack { ticket, result: Err(Refused::OutOfOrder { expected }) });
+                }
+            }
+        } else if let Some(dedup) = &mut self.dedup {
             let kept = dedup.admit(&batch);
             self.stats.set_forgotten_ids(dedup.forgotten());
             match kept {
@@ -286,9 +317,32 @@ impl Shard {
 
     /// A batch that the log has already: its events are not to be kept again. Before the first turn.
     pub fn remember(&mut self, batch: &Batch) {
-        if let Some(dedup) = &mut self.dedup {
+        if let Some(dedup) = &mut self.dedup
+            && batch.producer().is_none()
+        {
             dedup.admit(batch);
         }
+    }
+
+    /// As [`remember`](Self::remember) for the numbers of producers, from the heads on that their reports named.
+    pub fn remember_producer(&mut self, batch: &Batch) {
+        if let Some(stamp) = batch.producer() {
+            self.producers.remember(batch, stamp);
+        }
+    }
+
+    /// What the reports of the shards before said. Before [`remember_producer`](Self::remember_producer), in the order of
+    /// `seen_ms`.
+    pub fn restore_producer(&mut self, progress: &ProducerProgress) {
+        self.producers.restore(progress);
+    }
+
+    fn report_producers(&mut self, mut to: Producer<ProducerReport>) {
+        let (heads, owned) = (&self.heads, self.sequencer.owned());
+        let report = self.producers.report(|| owned.map(|partition| (partition, heads.get(partition))).collect());
+        self.stats.set_producers(self.producers.len(), self.producers.forgotten());
+        // If nobody waits for it the node is ending.
+        let _ = to.push(report);
     }
 
     fn acknowledge(&mut self, at: usize) {

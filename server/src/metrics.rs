@@ -97,6 +97,10 @@ pub struct ShardSnapshot {
     pub duplicate_events: u64,
     /// Ids that were forgotten before their time.
     pub forgotten_ids: u64,
+    /// Pairs of producer and partition whose sequences are remembered.
+    pub producers: u64,
+    /// Of these, those that were forgotten before their time.
+    pub forgotten_producers: u64,
     /// Events that are synced and matched.
     pub synced_events: u64,
     /// Events that the log could not keep.
@@ -123,6 +127,8 @@ impl ShardSnapshot {
             accepted_bytes: count(&stats.accepted_bytes),
             duplicate_events: count(&stats.duplicate_events),
             forgotten_ids: count(&stats.forgotten_ids),
+            producers: count(&stats.producers),
+            forgotten_producers: count(&stats.forgotten_producers),
             synced_events: count(&stats.synced_events),
             refused_events: count(&stats.refused_events),
             bodies: count(&stats.bodies),

@@ -11,6 +11,7 @@ mod feeder;
 mod mqtt;
 mod observers;
 mod quic;
+mod producers;
 pub mod replays;
 mod snapshot;
 mod sinks;
@@ -41,6 +42,7 @@ use self::cursors::CursorKeeper;
 use self::endpoint::{Endpoint, Surroundings};
 use self::feeder::FeedMode;
 use self::observers::Observers;
+use self::producers::ProducerKeeper;
 use self::switchboard::{Connected, Switchboard};
 use crate::config::{EndpointKind, NodeConfig, StartFrom};
 use crate::state::State;
@@ -61,6 +63,7 @@ pub struct RunningNode {
     stage: watch::Sender<Stage>,
     finished: mpsc::UnboundedReceiver<Stage>,
     cursor_keeper: CursorKeeper,
+    producer_keeper: ProducerKeeper,
     mqtt_keeper: Option<connectors::mqtt::store::Keeper>,
     ids: HashMap<String, EndpointId>,
 }
@@ -266,6 +269,10 @@ impl RunningNode {
         for stage in [Stage::Listeners, Stage::Shards] {
             self.stage.send_replace(stage);
             self.wait_for_cores(stage).await;
+            if stage == Stage::Listeners {
+                // While the shards still answer.
+                self.producer_keeper.stop();
+            }
         }
         let endpoints = self.shared.endpoints();
         for endpoint in &endpoints {

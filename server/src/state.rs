@@ -1,8 +1,11 @@
-//! What a node remembers beside the log: the cursors of its endpoints, MQTT sessions and retained messages, in one file that is whole after any crash (redb).
+//! What a node remembers beside the log: the cursors of its endpoints, MQTT sessions and retained messages, how far publishers have come, in one file that is whole after any crash (redb).
+
+mod producers;
 
 use std::path::{Path, PathBuf};
 
 use connectors::mqtt::store::{Commit, Saved, SessionStore, StoreError};
+pub use producers::{SavedProducers, ShardProducers};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// Endpoint name to its cursors, one big-endian `u64` per partition.
@@ -29,7 +32,7 @@ pub enum StateError {
         error: Box<redb::Error>,
     },
     /// Reading or writing failed.
-    #[error("the stored cursors cannot be read or written: {0}")]
+    #[error("what is stored beside the log cannot be read or written: {0}")]
     Access(Box<redb::Error>),
     /// A stored entry is not what this version writes.
     #[error("the stored cursors of endpoint '{0}' are not of this version or of another number of partitions")]
@@ -58,6 +61,7 @@ impl State {
         for table in [CURSORS, MQTT_SESSIONS, MQTT_RETAINED] {
             write.open_table(table).map_err(|error| open(error.into()))?;
         }
+        producers::make_tables(&write).map_err(|error| open(error.into()))?;
         write.commit().map_err(|error| open(error.into()))?;
         Ok(Self { database })
     }

@@ -154,6 +154,7 @@ impl Process {
                 stats: Arc::new(ShardStats::default()),
                 commit: settings.commit,
                 dedup: engine::shard::DedupSettings::default(),
+                producers: engine::shard::ProducerSettings::default(),
             };
             shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
         }

@@ -55,6 +55,7 @@ impl Step {
             stats: Arc::new(ShardStats::default()),
             commit: CommitPolicy::default(),
             dedup: DedupSettings { window_ms: WINDOW_MS, ids_max: EVENTS, seed: 7 },
+            producers: engine::shard::ProducerSettings::default(),
         };
         let mut shard = Shard::new(wiring, &[0], table.clone());
         let install = Command::Install { table, lanes: vec![(0, Some(sender))] };

@@ -52,6 +52,7 @@ impl Node {
             stats: Arc::new(ShardStats::default()),
             commit: CommitPolicy::default(),
             dedup: DedupSettings::default(),
+            producers: engine::shard::ProducerSettings::default(),
         };
         let table = Arc::new(RouteTable::new(1, &[], None, Vec::new())?);
         let shard = Shard::new(wiring, &recovered.next_offsets, table);

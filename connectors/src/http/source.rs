@@ -265,6 +265,7 @@ fn unavailable(error: IntakeError) -> Problem {
     let help = match refused {
         Refused::LogFailed => "send the request again; if it stays so, look at the node's disk",
         Refused::Stopping => "send the request again to the node when it is back",
+        Refused::OutOfOrder { .. } => "send what is missing first",
     };
     let detail = format!("{refused}; what of the request was kept is not known");
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, RejectReason::Unavailable, detail, help);

@@ -25,7 +25,7 @@ pub struct ProducerStamp {
 }
 
 impl ProducerStamp {
-    fn to_bytes(self) -> [u8; 14] {
+    pub(super) fn to_bytes(self) -> [u8; 14] {
         debug_assert!(self.producer < PRODUCER_IDS && self.sequence < SEQUENCES);
         let mut bytes = [0; 14];
         bytes[..8].copy_from_slice(&self.producer.to_be_bytes());
@@ -37,13 +37,16 @@ impl ProducerStamp {
 
 impl Batch {
     /// Who published it, where a publisher numbers its events.
+    #[inline]
     pub fn producer(&self) -> Option<ProducerStamp> {
         let bytes = &self.bytes()[AT_PRODUCER..AT_COUNT];
         let producer = u64::from_be_bytes(bytes[..8].try_into().expect("eight bytes"));
+        if producer >= PRODUCER_IDS {
+            return None;
+        }
         let epoch = u16::from_be_bytes(bytes[8..10].try_into().expect("two bytes"));
         let sequence = u32::from_be_bytes(bytes[10..].try_into().expect("four bytes"));
-        (producer < PRODUCER_IDS)
-            .then(|| ProducerStamp { producer, sequence: u64::from(epoch) << 31 | u64::from(sequence & 0x7fff_ffff) })
+        Some(ProducerStamp { producer, sequence: u64::from(epoch) << 31 | u64::from(sequence & 0x7fff_ffff) })
     }
 }
 
@@ -61,6 +64,9 @@ pub fn seal_records(
     }
     if count < 1 || count as usize > limits::BATCH_ROWS_MAX || partition >= limits::PARTITIONS_MAX {
         return Err(DecodeError::Malformed("row count"));
+    }
+    if stamp.is_some_and(|stamp| stamp.producer >= PRODUCER_IDS || stamp.sequence > SEQUENCES - u64::from(count)) {
+        return Err(DecodeError::Malformed("producer or sequence"));
     }
     let head = Head {
         partition,

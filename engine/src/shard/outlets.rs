@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::ShardStats;
+use super::{ProducerReport, ShardStats};
 use crate::batch::Batch;
 use crate::lane::{Delivery, Enrichment, Heads, LaneSender, Rows};
 use crate::parse::ExtractStats;
+use crate::ring::Producer;
 use crate::route::{EndpointId, Matcher, RouteTable};
 
 /// What the node tells a shard; carried out between two batches.
@@ -21,6 +22,8 @@ pub enum Command {
     },
     /// From the next batch on, push every batch whole into this lane, whatever the table says, until its receiver is gone.
     Tap(LaneSender),
+    /// Say what is to be stored of the producers' progress. The answer needs room, and must not be dropped while the shard lives.
+    ReportProducers(Producer<ProducerReport>),
 }
 
 /// Lanes, table and heads of one shard.
@@ -62,6 +65,8 @@ impl Outlets {
                 self.taps.retain(|tap| !tap.is_abandoned());
                 self.taps.push(lane);
             }
+            // The shard answers it.
+            Command::ReportProducers(_) => {}
         }
     }
 

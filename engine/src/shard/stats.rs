@@ -35,6 +35,10 @@ pub struct ShardStats {
     pub duplicate_events: AtomicU64,
     /// Ids that were forgotten before their time, because there were too many.
     pub forgotten_ids: AtomicU64,
+    /// Pairs of partition and producer whose numbers are remembered.
+    pub producers: AtomicU64,
+    /// Those that were forgotten before their time, because there were too many.
+    pub forgotten_producers: AtomicU64,
     /// Batches by rows: see [`BATCH_ROWS_BUCKETS`].
     pub batch_rows: [AtomicU64; BATCH_ROWS_BUCKETS.len() + 1],
     matched: Box<[AtomicU64]>,
@@ -54,6 +58,8 @@ impl Default for ShardStats {
             orphaned_events: AtomicU64::new(0),
             duplicate_events: AtomicU64::new(0),
             forgotten_ids: AtomicU64::new(0),
+            producers: AtomicU64::new(0),
+            forgotten_producers: AtomicU64::new(0),
             batch_rows: Default::default(),
             matched: (0..limits::ENDPOINTS_MAX).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -83,6 +89,11 @@ impl ShardStats {
 
     pub(super) fn set_forgotten_ids(&self, ids: u64) {
         self.forgotten_ids.store(ids, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_producers(&self, remembered: usize, forgotten: u64) {
+        self.producers.store(remembered as u64, Ordering::Relaxed);
+        self.forgotten_producers.store(forgotten, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self, rows: usize) {

@@ -1,5 +1,7 @@
 //! A shard with all of its rings in the hands of the test: order, acks, failures, lanes, tables.
 
+mod numbered;
+
 use super::*;
 use crate::batch::{BatchBuilder, HeaderWriter};
 use crate::filter::{CompileOptions, Dialect, Filter};
@@ -48,14 +50,18 @@ fn world_with(routes: &[(&str, EndpointId)], commit: CommitPolicy) -> World {
 }
 
 fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSettings) -> World {
+    world_at(routes, commit, dedup, &[0, 10, 0, 0])
+}
+
+fn world_at(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSettings, starts: &[u64]) -> World {
     let bell = Bell::default();
     let (mesh, inlet) = ring(16, &bell);
     let (ack_to, acks) = ring(64, &bell);
     let (append_to, appends) = ring(64, &bell);
     let (log, log_events) = ring(64, &bell);
     let (commands, command_from) = ring(8, &bell);
-    let heads = Heads::new(&[0, 10, 0, 0]);
-    let acked_heads = Heads::new(&[0, 10, 0, 0]);
+    let heads = Heads::new(starts);
+    let acked_heads = Heads::new(starts);
     let stats = Arc::new(ShardStats::default());
     let wiring = Wiring {
         shard: 1,
@@ -70,8 +76,9 @@ fn world_of(routes: &[(&str, EndpointId)], commit: CommitPolicy, dedup: DedupSet
         stats: stats.clone(),
         commit,
         dedup,
+        producers: ProducerSettings::default(),
     };
-    let shard = Shard::new(wiring, &[0, 10, 0, 0], table(1, routes));
+    let shard = Shard::new(wiring, starts, table(1, routes));
     World { shard, mesh, acks, appends, groups: Default::default(), log, commands, heads, acked_heads, stats }
 }
 

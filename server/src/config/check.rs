@@ -114,6 +114,8 @@ fn log_problems(log: &LogSettings) -> Vec<Problem> {
     range("commit_delay_ms_max", log.commit_delay_ms_max, 0, 1000);
     range("dedup_window_s_max", log.dedup_window_s_max, 0, 7 * 24 * 3600);
     range("dedup_ids_max", log.dedup_ids_max as u64, 1, 1 << 28);
+    range("producer_window_s_max", log.producer_window_s_max, 1, 7 * 24 * 3600);
+    range("producers_max", log.producers_max as u64, 2, 1 << 26);
     range("recent_bytes_max", log.recent_bytes_max as u64, 0, 1 << 34);
     if log.retention_bytes_max != 0 && log.retention_bytes_max < log.segment_bytes_max {
         let message =

@@ -51,12 +51,17 @@ pub struct LogSettings {
     pub dedup_window_s_max: u64,
     /// Ids that a shard remembers at most.
     pub dedup_ids_max: usize,
+    /// How long a silent producer's sequences are remembered, so that what it sends again is kept once, in seconds.
+    pub producer_window_s_max: u64,
+    /// Pairs of producer and partition that a shard remembers at most.
+    pub producers_max: usize,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
         let log = connectors::hub::LogOptions::new("", 1);
         let commit = engine::shard::CommitPolicy::default();
+        let producers = engine::shard::ProducerSettings::default();
         Self {
             segment_bytes_max: log.segment_bytes_max,
             retention_bytes_max: log.retention_bytes_max,
@@ -67,6 +72,8 @@ impl Default for LogSettings {
             recent_bytes_max: log.recent_bytes_max,
             dedup_window_s_max: 0,
             dedup_ids_max: 1_000_000,
+            producer_window_s_max: producers.window_ms / 1000,
+            producers_max: producers.producers_max,
         }
     }
 }

@@ -28,12 +28,15 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 /// One metric: name, help, and how its value is read from what counts it.
 type Row<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-const SHARD_COUNTERS: [Row<ShardSnapshot>; 10] = [
+const SHARD_COUNTERS: [Row<ShardSnapshot>; 11] = [
     ("events_in", "Events accepted", |shard| shard.accepted_events),
     ("bytes_in", "Bytes of accepted events as stored", |shard| shard.accepted_bytes),
     ("synced_events", "Events synced and matched", |shard| shard.synced_events),
     ("duplicate_events", "Events that had been kept before", |shard| shard.duplicate_events),
     ("dedup_forgotten_ids", "Ids forgotten before their window was over", |shard| shard.forgotten_ids),
+    ("forgotten_producers", "Pairs of producer and partition forgotten before their window was over", |shard| {
+        shard.forgotten_producers
+    }),
     ("refused_events", "Events that the log could not keep", |shard| shard.refused_events),
     ("bodies", "Event bodies that some route wants to read", |shard| shard.bodies),
     ("shape_hits", "Event bodies whose shape was known: the fast path", |shard| shard.shape_hits),
@@ -134,6 +137,8 @@ impl Collector for Snapshot {
         for (name, help, value) in SHARD_COUNTERS {
             counters(to, name, help, shards().map(|(labels, shard)| (labels, value(shard))))?;
         }
+        let producers = shards().map(|(labels, shard)| (labels, shard.producers));
+        gauges(to, "producers", "Pairs of producer and partition whose sequences are remembered", producers)?;
         let sizes = shards().map(|(labels, shard)| (labels, &shard.batch_rows));
         histograms(to, "batch_events", "Events per accepted batch", sizes)?;
         let log = |value: fn(&LogSnapshot) -> u64| [(Vec::new(), value(&node.log))];

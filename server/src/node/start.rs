@@ -19,12 +19,13 @@ use engine::limits;
 use engine::mesh::{Ack, Submitted};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::route::EndpointId;
-use engine::shard::{Command, CommitPolicy, DedupSettings, Shard, ShardStats, Wiring};
+use engine::shard::{Command, CommitPolicy, DedupSettings, ProducerSettings, Shard, ShardStats, Wiring};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::core::{self, CoreSetup, Stage};
 use super::cursors::CursorKeeper;
 use super::observers::Observers;
+use super::producers::{self, ProducerKeeper};
 use super::replays::Replays;
 use super::switchboard::Switchboard;
 use super::{RunningNode, Shared, snapshot, tables};
@@ -157,6 +158,11 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         ids_max: config.log.dedup_ids_max,
         seed: std::hash::RandomState::new().hash_one(std::process::id()),
     };
+    let producer_settings = ProducerSettings {
+        window_ms: config.log.producer_window_s_max * 1000,
+        producers_max: config.log.producers_max,
+        seed: dedup.seed,
+    };
     let mut commands = Vec::with_capacity(cores);
     let mut shards = Vec::with_capacity(cores);
     for number in 0..cores {
@@ -175,6 +181,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
             acked: acked.clone(),
             stats: shard_stats[number].clone(),
             dedup,
+            producers: producer_settings,
             commit: CommitPolicy {
                 bytes_max: config.log.commit_bytes_max,
                 delay_us_max: config.log.commit_delay_ms_max * 1000,
@@ -186,6 +193,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         }
         shards.push(shard);
     }
+    producers::restore(&state, &log.reader(), producer_settings.window_ms, &mut shards)?;
     let switchboard =
         Arc::new(Switchboard::new(commands, shard_bells.clone(), Arc::new(ArcSwap::new(table)), partitions));
     let connected = switchboard.connect_all(
@@ -301,6 +309,9 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         threads.push(thread.map_err(StartError::Thread)?);
     }
     let cursor_keeper = CursorKeeper::start(shared.clone()).map_err(StartError::Thread)?;
+    let producer_keeper =
+        ProducerKeeper::start(shared.state.clone(), shared.switchboard.clone(), producers::REPORT_INTERVAL)
+            .map_err(StartError::Thread)?;
     replays.run_on(core_tasks.clone());
     let node = RunningNode {
         config,
@@ -312,6 +323,7 @@ pub fn start(config: NodeConfig) -> Result<RunningNode, StartError> {
         stage,
         finished,
         cursor_keeper,
+        producer_keeper,
         mqtt_keeper,
         ids,
     };

@@ -124,6 +124,17 @@ impl Switchboard {
         Some(lanes)
     }
 
+    /// Number of shards.
+    pub fn shards(&self) -> usize {
+        self.shard_bells.len()
+    }
+
+    /// Gives one shard a command, for a thread that may block. `false` if the shard has no room for it or is gone.
+    pub fn try_command(&self, shard: usize, command: Command) -> bool {
+        let producer = &mut self.commands.blocking_lock()[shard];
+        !producer.is_abandoned() && producer.push(command).is_ok()
+    }
+
     /// Cuts the endpoint's lanes.
     pub async fn disconnect(&self, endpoint: EndpointId) {
         self.send(None, |_| vec![(endpoint, None)]).await;
