@@ -3,7 +3,7 @@
     python -m anabranch_quic HOST:PORT sub [--filter TEXT] [--from earliest] …    each event as a line of JSON
     python -m anabranch_quic HOST:PORT pub < events.ndjson                        each line an object with key, headers and data
 
-`sub --positions` says at the end where it was, in a form that `--from` takes. `pub` says each acknowledgement, each refusal, and at the
+`sub --positions` says where it is when it has subscribed, and at the end, in a form that `--from` takes. `pub` says each acknowledgement, each refusal, and at the
 end what became of all. Exit code 1: the reason is on the standard error.
 """
 import argparse
@@ -69,10 +69,13 @@ def start_of(text, otherwise):
 async def sub(target, args):
     start = start_of(getattr(args, "from"), args.otherwise)
     want = Want(args.filter, args.dialect, args.route, tuple(args.partition) or None, start, args.groups, args.encodings)
-    if args.count == 0:
-        return
     seen = 0
-    async with Subscriber(target, want, args.credit) as subscriber:
+
+    def say_positions():
+        if args.positions:
+            say(positions=",".join(f"{partition}:{offset}" for partition, offset in sorted(subscriber.positions.items())))
+
+    async with Subscriber(target, want, args.credit, say_positions) as subscriber:
         async for event in subscriber:
             if isinstance(event, Event):
                 shown_event(event, subscriber.subscribed.properties)
@@ -87,8 +90,7 @@ async def sub(target, args):
                 break
         if args.commit:
             await subscriber.commit(args.commit)
-        if args.positions:
-            say(positions=",".join(f"{partition}:{offset}" for partition, offset in sorted(subscriber.positions.items())))
+        say_positions()
 
 
 async def pub(target, args):
@@ -132,7 +134,7 @@ def arguments():
     one.add_argument("--count", type=int, help="end after so many events")
     one.add_argument("--commit", metavar="NAME", help="keep positions under this name")
     one.add_argument("--commit-every", type=int, default=1_000, metavar="EVENTS")
-    one.add_argument("--positions", action="store_true", help="say at the end where it was")
+    one.add_argument("--positions", action="store_true", help="say where it is, at the beginning and at the end")
     commands.add_parser("pub", help="publish events")
     return parser.parse_args()
 

@@ -179,7 +179,7 @@ class Publisher:
                             raise await connection.ended
                         finally:
                             goaway, self._stream = connection.goaway, None
-                except (ConnectionError, TimeoutError, OSError) as error:
+                except OSError as error:
                     await self._reconnect.after(error, goaway)
         except Exception as error:
             self._fail(error)
@@ -196,7 +196,7 @@ class Publisher:
     def _begin(self, connection, welcome):
         """The same producer on a new connection: everything that was not acknowledged goes again."""
         if welcome.publish_streams_max == 0:
-            raise PermissionError(f"{welcome.principal or 'an anonymous client'} may not publish")
+            raise RuntimeError(f"{welcome.principal or 'an anonymous client'} may not publish")
         if self._welcome is not None and welcome.partitions != self._welcome.partitions:
             raise RuntimeError(f"the node had {self._welcome.partitions} partitions and has {welcome.partitions}: it is another log")
         self._welcome = welcome

@@ -48,10 +48,11 @@ class Reconnect:
 
 class Subscriber:
     """`async with Subscriber(target, want) as subscriber`, and in it `async for event in subscriber`: each Event, and each Lost, of what
-    is wanted. The end comes only with an error, or with that of the block."""
+    is wanted. The end comes only with an error, or with that of the block. `on_subscribed` is called after each SUBSCRIBED."""
 
-    def __init__(self, target: Target, want: Want = Want(), credit=4 << 20):
+    def __init__(self, target: Target, want: Want = Want(), credit=4 << 20, on_subscribed=None):
         self.want, self.credit = want, credit
+        self._on_subscribed = on_subscribed or (lambda: None)
         self.positions = {}
         """{partition: offset}: the first that the application was not given yet."""
         self.subscribed = None
@@ -87,7 +88,7 @@ class Subscriber:
                 if refused.code not in SUBSCRIBE_AGAIN:
                     raise
                 await self._reconnect.after(refused, goaway)
-            except (ConnectionError, TimeoutError, OSError) as error:
+            except OSError as error:
                 await self._reconnect.after(error, goaway)
 
     async def _events(self):
@@ -100,6 +101,7 @@ class Subscriber:
             for partition, offset in group.items():
                 # What the application was given already stays so.
                 self.positions.setdefault(partition, offset)
+        self._on_subscribed()
         async for item in subscription:
             if isinstance(item, frames.Batch):
                 for event in item.events:
