@@ -31,7 +31,7 @@ class Target:
     host: str
     port: int
     fingerprint: str | None = None
-    """SHA-256 of the node's certificate (DER) in hexadecimal: for a certificate that nobody signed."""
+    """SHA-256 of the node's certificate (DER) in hexadecimal, as the node prints it: for a certificate that nobody signed."""
     ca_file: str | None = None
     insecure: bool = False
     """Talk to anybody who answers there."""
@@ -271,7 +271,7 @@ class Connection(QuicConnectionProtocol):
         if target.fingerprint is not None:
             # aioquic has no public way to the certificate.
             found = hashlib.sha256(self._quic.tls._peer_certificate.public_bytes(Encoding.DER)).hexdigest()
-            if found != target.fingerprint.replace(":", "").lower():
+            if found != target.fingerprint.lower().removeprefix("sha256:").replace(":", ""):
                 self.close(Code.UNAUTHENTICATED, "another certificate")
                 self._over(Ended(Code.UNAUTHENTICATED, f"the node's certificate is {found}, not the one that was asked for"))
                 return
