@@ -64,10 +64,11 @@ impl Beside {
         self.lines.recv_timeout(STEP_MAX).unwrap_or_else(|_| panic!("no more lines: {}", self.said()))
     }
 
-    /// kill -9.
-    pub fn kill(mut self) {
+    /// kill -9: its output up to then.
+    pub fn kill(mut self) -> String {
         self.child.kill().expect("kills");
-        self.child.wait().expect("ends");
+        self.ended();
+        self.out.lock().expect("not poisoned").clone()
     }
 
     /// Its own end, with all that it wrote read.

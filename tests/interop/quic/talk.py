@@ -335,7 +335,34 @@ async def live():
         in_order(found, range(20))
 
 
-SCENARIOS = [faults, skipped, refusals, starts, groups, resume, credit, moved, sequences, bad_events, cursors, live]
+async def early():
+    """A client that was here subscribes with its first datagram; what could be repeated by others waits for the handshake."""
+    await publish("early", 10)
+    for do in (None, lambda connection: connection.open_publish(bytes(16), None, None),
+               lambda connection: connection.send_control(frames.commit(1, "early", {0: 0}))):
+        async with asyncio.timeout(STEP_S):
+            while not TARGET.tickets:
+                async with connect(TARGET) as connection:
+                    await connection.welcomed()
+                    # Tickets come behind the handshake.
+                    await connection.ping()
+        async with connect(TARGET) as connection:
+            if do is None:
+                subscription, found = connection.subscribe(of_type("early")), []
+                async with asyncio.timeout(STEP_S):
+                    async for item in subscription:
+                        found += item.events if isinstance(item, frames.Batch) else ()
+                        if len(found) == 10:
+                            break
+                in_order(found, range(10))
+            else:
+                do(connection)
+                ended = await soon(connection.ended)
+                assert (ended.code, ended.is_transport) == (Code.EARLY_DATA, False), repr(ended)
+            assert connection.early_data_accepted
+
+
+SCENARIOS = [faults, skipped, refusals, starts, groups, resume, credit, moved, sequences, bad_events, cursors, live, early]
 
 
 def main():

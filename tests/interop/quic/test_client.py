@@ -4,6 +4,7 @@
 """
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import unittest
@@ -106,7 +107,10 @@ async def node():
         return peer
 
     configuration = QuicConfiguration(is_client=False, alpn_protocols=["anabranch/1"], certificate=CERTIFICATE, private_key=KEY)
-    server = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=accept)
+    sessions = {}
+    server = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=accept,
+                         session_ticket_fetcher=lambda label: sessions.pop(label, None),
+                         session_ticket_handler=lambda ticket: sessions.__setitem__(ticket.ticket, ticket))
     try:
         yield Target("127.0.0.1", server._transport.get_extra_info("sockname")[1], fingerprint=FINGERPRINT, connect_timeout_s=STEP_S), peers
     finally:
@@ -151,6 +155,29 @@ class Connecting(unittest.IsolatedAsyncioTestCase):
             with self.assertLogs("quic"), self.assertRaises(Ended):
                 async with Subscriber(target) as subscriber:
                     await anext(aiter(subscriber))
+
+    async def test_a_client_that_was_here_subscribes_with_its_first_datagram(self):
+        async with node() as (target, peers):
+            target.token = iter(("first", "second", "third")).__next__
+            for round, early in enumerate((False, True, True)):
+                async with connect(target) as connection:
+                    subscription = connection.subscribe(Want(filter="a"))
+                    peer = await peers.get()
+                    self.assertIn(("first", "second", "third")[round].encode(), await peer.next(Type.HELLO))
+                    await peer.next(Type.SUBSCRIBE)
+                    peer.say(welcome() + subscribed(1, {0: 0}))
+                    await asyncio.wait_for(subscription.subscribed(), STEP_S)
+                    self.assertEqual(connection.early_data_accepted, early)
+            # A node that does not know the ticket any more reads it all later.
+            target.tickets[-1] = dataclasses.replace(target.tickets[-1], ticket=b"another")
+            target.token = None
+            async with connect(target) as connection:
+                subscription = connection.subscribe(Want(filter="a"))
+                peer = await accepted(peers)
+                await peer.next(Type.SUBSCRIBE)
+                peer.say(subscribed(1, {0: 0}))
+                await asyncio.wait_for(subscription.subscribed(), STEP_S)
+                self.assertFalse(connection.early_data_accepted)
 
     async def test_faults_of_the_node_end_the_connection_with_their_code(self):
         faults = {

@@ -45,6 +45,8 @@ class Target:
     connect_timeout_s: float = 10
     idle_timeout_s: float = 30
     """A connection that is silent for so long is over."""
+    tickets: list = dataclasses.field(default_factory=list)
+    """What the node gave to be known by next time; each is used once. With one, HELLO and SUBSCRIBE go out with the first datagram."""
 
     def configuration(self):
         out = QuicConfiguration(is_client=True, alpn_protocols=[ALPN], server_name=self.host, idle_timeout=self.idle_timeout_s)
@@ -55,6 +57,7 @@ class Target:
             out.verify_mode = ssl.CERT_NONE
         if self.certificate_file:
             out.load_cert_chain(self.certificate_file, self.key_file)
+        out.session_ticket = self.tickets.pop() if self.tickets else None
         return out
 
 
@@ -178,6 +181,8 @@ class Connection(QuicConnectionProtocol):
         """The node's GOAWAY."""
         self.ended = asyncio.get_running_loop().create_future()
         """Its result is the `Ended`."""
+        self.early_data_accepted = None
+        """Whether the node read what was sent before the handshake was complete."""
         self._ready = asyncio.get_running_loop().create_future()
         self._welcomed = asyncio.get_running_loop().create_future()
         self._control = None
@@ -249,8 +254,11 @@ class Connection(QuicConnectionProtocol):
             return
         try:
             match event:
-                case events.HandshakeCompleted():
-                    self._hello()
+                case events.HandshakeCompleted(_, early_data_accepted, session_resumed):
+                    self.early_data_accepted = early_data_accepted
+                    # Who resumes a session has proved to be the one that gave the ticket.
+                    if session_resumed or self._is_the_node():
+                        self._hello()
                 case events.StreamDataReceived(data, is_end, stream):
                     self._received(stream, data, is_end)
                 case events.StreamReset(_, stream):
@@ -266,15 +274,24 @@ class Connection(QuicConnectionProtocol):
         if isinstance(error, ConnectionRefusedError):
             self._over(Ended(Code.NONE, "nobody listens there", is_transport=True))
 
+    def _is_the_node(self):
+        """Whether the certificate is the one that was asked for by its fingerprint; aioquic has looked at the others."""
+        wanted = self.target.fingerprint
+        if wanted is None:
+            return True
+        # aioquic has no public way to the certificate.
+        found = hashlib.sha256(self._quic.tls._peer_certificate.public_bytes(Encoding.DER)).hexdigest()
+        if found == wanted.lower().removeprefix("sha256:").replace(":", ""):
+            return True
+        self.close(Code.UNAUTHENTICATED, "another certificate")
+        self._over(Ended(Code.UNAUTHENTICATED, f"the node's certificate is {found}, not the one that was asked for"))
+        return False
+
     def _hello(self):
+        """Sends HELLO, if it was not sent in 0-RTT. What the node did not read of that, QUIC sends again."""
+        if self._control is not None:
+            return
         target = self.target
-        if target.fingerprint is not None:
-            # aioquic has no public way to the certificate.
-            found = hashlib.sha256(self._quic.tls._peer_certificate.public_bytes(Encoding.DER)).hexdigest()
-            if found != target.fingerprint.lower().removeprefix("sha256:").replace(":", ""):
-                self.close(Code.UNAUTHENTICATED, "another certificate")
-                self._over(Ended(Code.UNAUTHENTICATED, f"the node's certificate is {found}, not the one that was asked for"))
-                return
         self._control = self.open_stream(is_unidirectional=False)
         token = target.token() if callable(target.token) else target.token
         self.send_control(frames.hello(AGENT, token, target.user, target.password))
@@ -394,10 +411,15 @@ async def connect(target):
     """A connection whose HELLO is sent; closed when the block ends."""
     loop = asyncio.get_running_loop()
     address = (await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM))[0][4]
-    quic = QuicConnection(configuration=target.configuration())
+    configuration = target.configuration()
+    quic = QuicConnection(configuration=configuration, session_ticket_handler=target.tickets.append)
     _, connection = await _bind(lambda: Connection(quic, target), address)
     try:
-        connection.connect(connection._transport.get_extra_info("peername"))
+        connection.connect(connection._transport.get_extra_info("peername"), transmit=False)
+        if (ticket := configuration.session_ticket) is not None and ticket.is_valid and ticket.max_early_data_size:
+            connection._hello()
+        # Not before what the caller sends at once, if it can be sent already.
+        connection._transmit_soon()
         async with asyncio.timeout(target.connect_timeout_s):
             await asyncio.shield(connection._ready)
         yield connection
