@@ -4,6 +4,7 @@
 //! real binary. What always holds: no test needs another to have run, a fixed port or a pause of a fixed length; every process
 //! that a test starts ends with it.
 
+mod beside;
 mod commands;
 mod dedup;
 mod end_to_end;
@@ -18,6 +19,7 @@ mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;
 mod python;
+mod quic_python;
 mod replay;
 mod republish;
 mod routing;

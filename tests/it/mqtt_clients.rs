@@ -9,13 +9,11 @@ mod rumqttc;
 mod secured;
 mod talk;
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-use crate::support::{STEP_MAX, eventually};
+use crate::beside::Beside;
 
 const MQTT_JS: &str = "5.16.0";
 
@@ -76,81 +74,6 @@ fn has_mosquitto_clients() -> bool {
         );
     }
     found
-}
-
-/// A program beside the test: its lines as they come. Killed when it is dropped.
-struct Beside {
-    child: Child,
-    lines: Receiver<String>,
-    said: Arc<Mutex<String>>,
-}
-
-impl Beside {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-        let said = Arc::new(Mutex::new(String::new()));
-        let (sender, lines) = channel();
-        let (out, told) = (child.stdout.take().expect("piped"), said.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                told.lock().expect("not poisoned").push_str(&format!("{line}\n"));
-                // Nobody may be listening any more.
-                let _ = sender.send(line);
-            }
-        });
-        let (mut err, told) = (child.stderr.take().expect("piped"), said.clone());
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = err.read_to_string(&mut text);
-            told.lock().expect("not poisoned").push_str(&text);
-        });
-        Self { child, lines, said }
-    }
-
-    fn said(&self) -> String {
-        self.said.lock().expect("not poisoned").clone()
-    }
-
-    /// The next line of its output.
-    #[track_caller]
-    fn line(&self) -> String {
-        self.lines.recv_timeout(STEP_MAX).unwrap_or_else(|_| panic!("no more lines: {}", self.said()))
-    }
-
-    /// kill -9.
-    fn kill(mut self) {
-        self.child.kill().expect("kills");
-        self.child.wait().expect("ends");
-    }
-
-    /// Its own end.
-    fn ended(&mut self) -> ExitStatus {
-        let mut ended = None;
-        eventually("the client ends", || {
-            ended = self.child.try_wait().expect("asks");
-            ended.is_some()
-        });
-        ended.expect("just seen")
-    }
-
-    /// Its own end, which must be a good one: all that it wrote.
-    #[track_caller]
-    fn done(mut self) -> String {
-        let status = self.ended();
-        let mut rest = Vec::new();
-        // The readers end when the pipes do.
-        rest.extend(self.lines.iter());
-        assert!(status.success(), "{status}: {}", self.said());
-        self.said()
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn script(path: &str) -> PathBuf {

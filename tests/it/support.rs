@@ -117,16 +117,22 @@ impl Node {
         Self { child, url, said, log }
     }
 
-    /// `host:port` of another listener, by the scheme with which the node says it: `mqtt`, `mqtts`, `ws`, `wss`.
+    /// `host:port` of another listener, by the scheme with which the node says it: `mqtt`, `mqtts`, `ws`, `wss`, `quic`.
     pub fn address(&self, scheme: &str) -> String {
-        let mut found = None;
         let begins = format!("{scheme}://");
-        let what =
-            || format!("the node says where {begins} is\n{}{}", self.said.lock().expect("not poisoned"), self.log());
+        self.word(&begins).trim_start_matches(&begins).trim_end_matches('/').to_owned()
+    }
+
+    /// The first word of what the node says that begins so.
+    pub fn word(&self, begins: &str) -> String {
+        let mut found = None;
+        let what = || {
+            format!("the node says something with {begins}\n{}{}", self.said.lock().expect("not poisoned"), self.log())
+        };
         eventually_or(what, || {
             let said = self.said.lock().expect("not poisoned");
-            let word = said.split_whitespace().find_map(|word| word.strip_prefix(&begins));
-            found = word.map(|word| word.trim_end_matches(['/', ',']).to_owned());
+            let word = said.split_whitespace().find(|word| word.starts_with(begins));
+            found = word.map(|word| word.trim_end_matches(',').to_owned());
             found.is_some()
         });
         found.expect("just seen")
