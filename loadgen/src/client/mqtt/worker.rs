@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::MqttError;
-use super::control::{Control, Phase};
+use crate::client::control::{Control, Phase};
 use super::dial::Dialer;
 use super::plan::MqttPlan;
 use super::publish::Publisher;
