@@ -11,9 +11,9 @@ mod write;
 mod tests;
 
 pub(super) use batch::{Batch, Record, crc_is_right, murmur2, put_varint, varint_len};
-pub(super) use read::{Answer, Control, Data, Frames, Nack, Skimmed, Welcome, skim};
+pub(super) use read::{Answer, Control, Data, Frames, Nack, Welcome, skim};
 pub(super) use write::{
-    Commit, Hello, Start, Subscribe, put_number, write_commit, write_credit, write_hello, write_producer,
+    Commit, Hello, Start, Subscribe, write_commit, write_credit, write_hello, write_producer,
     write_publish_head, write_subscribe,
 };
 
