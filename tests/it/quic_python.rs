@@ -297,16 +297,16 @@ fn what_it_publishes_is_kept_once_across_kill_9() {
         }
         input.flush().expect("it reads");
     };
-    let mut acknowledged = 0;
+    let acknowledged = std::cell::Cell::new(0);
     for kill in 1..=2 {
         send((kill - 1) * 4_000..kill * 4_000);
         let at = (kill - 1) * 4_000 + 1_000;
         eventually_or(
-            || format!("{at} events are acknowledged, {acknowledged} are: {}", publisher.said()),
+            || format!("{at} events are acknowledged, {} are: {}", acknowledged.get(), publisher.said()),
             || {
                 let line: serde_json::Value = serde_json::from_str(&publisher.line()).expect("JSON");
-                acknowledged = line["acknowledged"].as_u64().unwrap_or(acknowledged);
-                acknowledged >= at
+                acknowledged.set(line["acknowledged"].as_u64().unwrap_or(acknowledged.get()));
+                acknowledged.get() >= at
             },
         );
         quic.kill_and_start();
