@@ -287,7 +287,7 @@ impl Server {
         if !self.is_confirmed {
             return Err(Fault::new(Code::EARLY_DATA, "a publish stream in 0-RTT"));
         }
-        if !matches!(self.phase, Phase::Open | Phase::Going(_)) {
+        if !self.is_open() {
             return Err(Fault::protocol("a publish stream before WELCOME"));
         }
         let at = match self.publishers.iter().position(|publisher| publisher.stream == stream) {
@@ -389,6 +389,11 @@ impl Server {
             && self.actions.is_empty()
             && self.commits.is_empty()
             && self.publishers.iter().all(Publisher::is_settled)
+    }
+
+    /// The client was let in. A connection on which this does not come soon is to be closed with [`Code::TIMEOUT`].
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Going(_))
     }
 
     /// What the client is known as; empty before it is authenticated.
