@@ -150,13 +150,25 @@ pub struct NumberedPublisher {
     /// Sequence of the next event to be sent.
     next: u64,
     frames: Vec<Frame>,
+    /// Events that came again and were known, and frames that were refused because something was missing before them.
+    pub again: u64,
+    pub out_of_order: u64,
 }
 
 impl NumberedPublisher {
     /// Number `number` of them.
     pub fn new(number: u32) -> Self {
         let producer = u64::from(number) << 32;
-        Self { number, producer, acked: 0, events: VecDeque::new(), next: 0, frames: Vec::new() }
+        Self {
+            number,
+            producer,
+            acked: 0,
+            events: VecDeque::new(),
+            next: 0,
+            frames: Vec::new(),
+            again: 0,
+            out_of_order: 0,
+        }
     }
 
     /// All that it has is acknowledged.
@@ -218,8 +230,10 @@ impl NumberedPublisher {
     }
 
     fn answered(&mut self, frame: &Frame, ack: &Ack, ledger: &mut Ledger) -> Result<(), Finding> {
+        self.out_of_order += u64::from(matches!(ack.result, Err(Refused::OutOfOrder { .. })));
         match ack.result {
             Ok(placed) => {
+                self.again += u64::from(placed.duplicates);
                 if u64::from(placed.rows + placed.duplicates) != frame.end - frame.first {
                     return Err(format!("{placed:?} for sequences {} to {}", frame.first, frame.end));
                 }

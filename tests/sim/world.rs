@@ -83,6 +83,10 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Result<Seen, Finding> {
     for (what, count) in world.disk.seen() {
         *world.seen.entry(what).or_default() += count;
     }
+    let numbered = |count: fn(&NumberedPublisher) -> u64| world.numbered.iter().map(count).sum();
+    let (again, out_of_order) = (numbered(|one| one.again), numbered(|one| one.out_of_order));
+    world.saw("numbered events known when they came again", again);
+    world.saw("numbered frames out of order", out_of_order);
     world.saw("events sent", world.ledger.sent() as u64);
     world.saw("events acknowledged", world.ledger.acknowledged() as u64);
     Ok(world.seen)
