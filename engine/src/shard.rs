@@ -255,9 +255,6 @@ impl Shard {
     fn append(&mut self, mut batch: Batch, ticket: Ticket, now_us: u64) {
         if !self.committer.is_writing() {
             self.stats.refused(batch.rows().len());
-            if let Some(stamp) = batch.producer() {
-                self.producers.refused(&batch, stamp);
-            }
             self.send_ack(Ack { ticket, result: Err(Refused::LogFailed) });
             return;
         }

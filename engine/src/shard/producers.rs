@@ -208,14 +208,6 @@ impl Producers {
         }
     }
 
-    /// The batch was refused before anybody looked at its numbers: of a producer that is not known yet, what follows must not be taken
-    /// for a beginning.
-    pub fn refused(&mut self, batch: &Batch, stamp: ProducerStamp) {
-        if find(&mut self.young, &mut self.old, (batch.partition(), stamp.producer)).is_none() {
-            self.take_back(batch, stamp);
-        }
-    }
-
     /// The batch, as it was admitted, is not kept: its events may come again.
     pub fn take_back(&mut self, batch: &Batch, stamp: ProducerStamp) {
         let key = (batch.partition(), stamp.producer);
