@@ -132,7 +132,7 @@ impl Node {
         eventually_or(what, || {
             let said = self.said.lock().expect("not poisoned");
             let word = said.split_whitespace().find(|word| word.starts_with(begins));
-            found = word.map(|word| word.trim_end_matches(',').to_owned());
+            found = word.map(|word| word.trim_end_matches([',', ')']).to_owned());
             found.is_some()
         });
         found.expect("just seen")

@@ -53,6 +53,8 @@ pub struct Ledger {
     fixed: BTreeMap<(u32, u64), u64>,
     /// Acknowledged as synced.
     acknowledged: BTreeSet<(u32, u64)>,
+    /// Acknowledged as synced, wherever they lie: partition and id.
+    kept: BTreeSet<(u32, u64)>,
     pub accounts: Vec<Account>,
     /// Damage was done to finished segments: so often.
     pub damages: u64,
@@ -94,6 +96,11 @@ impl Ledger {
             self.acknowledged.insert((partition, *offset));
         }
         Ok(())
+    }
+
+    /// This event was acknowledged as synced, though not at which place.
+    pub fn must_be_kept(&mut self, partition: u32, id: u64) {
+        self.kept.insert((partition, id));
     }
 
     fn fix(&mut self, partition: u32, offset: u64, id: u64, how: &str) -> Result<(), Finding> {
@@ -209,6 +216,10 @@ impl Ledger {
         }
         if !damaged.is_empty() && self.damages == 0 {
             return Err(format!("partition {partition} has holes that nobody made: {damaged:?}"));
+        }
+        let missing = self.kept.range((partition, 0)..=(partition, u64::MAX)).find(|(_, id)| !ids.contains(id));
+        if let Some((_, id)) = missing.filter(|_| damaged.is_empty() && !self.has_retention && self.damages == 0) {
+            return Err(format!("event {id} was acknowledged and is not in partition {partition}"));
         }
         let excused = |offset: u64| damaged.iter().any(|(from, to)| (*from..*to).contains(&offset));
         for (_, offset) in self.acknowledged.range((partition, 0)..=(partition, u64::MAX)) {

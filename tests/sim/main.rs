@@ -12,6 +12,7 @@
 mod disk;
 mod endpoint;
 mod ledger;
+mod numbered;
 mod process;
 mod sabotage;
 mod world;

@@ -25,6 +25,7 @@ use engine::shard::{Command, CommitPolicy, Shard, ShardStats, Wiring};
 use crate::disk::{SimDisk, SimFile};
 use crate::endpoint::{Endpoint, Spec};
 use crate::ledger::{Hole, Ledger, Range, Sent};
+use crate::numbered::{Gateway, Stored};
 use crate::sabotage::Sabotage;
 
 /// File of the cursors.
@@ -77,6 +78,7 @@ pub struct Process {
     shards: Vec<Shard>,
     writers: Vec<Writer>,
     commands: Vec<Producer<Command>>,
+    pub gateway: Gateway,
     table: Arc<RouteTable>,
     pub endpoints: Vec<Endpoint>,
     committed: Vec<Vec<u64>>,
@@ -112,12 +114,13 @@ impl Process {
         let table = table(settings, 1, 0);
         let bell = Bell::default();
         let cores = settings.cores;
-        let mut to_shards: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
-        let mut from_shards: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
+        // The last core is that of the publishers who number their events.
+        let mut to_shards: Vec<Vec<_>> = (0..=cores).map(|_| Vec::new()).collect();
+        let mut from_shards: Vec<Vec<_>> = (0..=cores).map(|_| Vec::new()).collect();
         let (mut shards, mut writers, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         for shard in 0..settings.shards {
             let (mut inlets, mut acks) = (Vec::new(), Vec::new());
-            for core in 0..cores {
+            for core in 0..=cores {
                 let (to, from) = ring(8, &bell);
                 to_shards[core].push(to);
                 inlets.push(from);
@@ -158,6 +161,10 @@ impl Process {
             };
             shards.push(Shard::new(wiring, &recovered.next_offsets, table.clone()));
         }
+        let mut producers = Stored::read(disk)?;
+        producers.restore(&reader, &mut shards, settings.sabotage)?;
+        let (to, from) = (to_shards.pop().expect("a core"), from_shards.pop().expect("a core"));
+        let gateway = Gateway::new(cores as u16, to, from, producers);
         let intakes = to_shards.into_iter().zip(from_shards).enumerate().map(|(core, (to, from))| {
             let intake = Intake::new(core as u16, settings.partitions, to, from, bell.clone());
             let acks = intake.clone();
@@ -175,6 +182,7 @@ impl Process {
             shards,
             writers,
             commands,
+            gateway,
             table,
             endpoints: Vec::new(),
             committed: stored.clone(),
@@ -342,6 +350,11 @@ impl Process {
         }
     }
 
+    /// The progress of those who number their events is stored, all or nothing.
+    pub fn store_producers(&mut self) {
+        self.gateway.store(&mut self.commands, &self.disk);
+    }
+
     /// Compares the whole log with what the ledger knows; what is damaged.
     pub fn check_log(&self, ledger: &mut Ledger) -> Result<Vec<(u32, Range)>, String> {
         let mut damaged = Vec::new();
@@ -383,15 +396,20 @@ impl Process {
     }
 }
 
-fn read_cursors(disk: &SimDisk) -> Result<Vec<Vec<u64>>, String> {
+/// The text of a file, if there is one.
+pub fn read_whole(disk: &SimDisk, name: &str) -> Result<Option<String>, String> {
     use engine::log::{ReadAt, StorageFile};
-    let file = match disk.open(CURSORS) {
+    let file = match disk.open(name) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
     let mut bytes = vec![0; file.bytes().map_err(|error| error.to_string())? as usize];
     let count = file.read_at(0, &mut bytes).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes[..count].to_vec()).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes[..count].to_vec()).map(Some).map_err(|error| error.to_string())
+}
+
+fn read_cursors(disk: &SimDisk) -> Result<Vec<Vec<u64>>, String> {
+    let text = read_whole(disk, CURSORS)?.unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("cursors: {error}"))).collect()
 }

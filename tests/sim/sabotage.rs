@@ -26,11 +26,13 @@ pub enum Sabotage {
     SettleFailures,
     /// The order of a key is not kept through retries.
     LetKeysOvertake,
+    /// A start believes what is stored of numbered publishers, and does not read the log behind it.
+    IgnoreLogBehindReports,
 }
 
 impl Sabotage {
     /// All but nothing.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SkipSync,
         Self::RepeatFailedSync,
         Self::ForgetWhereSegmentsEnd,
@@ -41,6 +43,7 @@ impl Sabotage {
         Self::IgnoreRestart,
         Self::SettleFailures,
         Self::LetKeysOvertake,
+        Self::IgnoreLogBehindReports,
     ];
 
     /// The one that is called `name`.

@@ -9,6 +9,7 @@ use engine::shard::CommitPolicy;
 use crate::disk::{Faults, SimDisk};
 use crate::endpoint::{Mood, Spec};
 use crate::ledger::{Finding, Ledger, Range};
+use crate::numbered::{self, NumberedPublisher};
 use crate::process::{Process, Settings};
 use crate::sabotage::Sabotage;
 
@@ -29,6 +30,7 @@ struct World {
     faults: Faults,
     keys: u32,
     publishers: usize,
+    numbered: Vec<NumberedPublisher>,
     seen: Seen,
     /// Damage is done to finished segments, once in so many turns.
     damage: Option<u32>,
@@ -72,6 +74,7 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Result<Seen, Finding> {
         faults,
         keys,
         publishers: random.usize(1..6),
+        numbered: (0..random.u32(..4)).map(NumberedPublisher::new).collect(),
         seen: Seen::new(),
         damage: (random.u8(..5) == 0).then(|| random.u32(20..400)),
         random,
@@ -80,6 +83,10 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Result<Seen, Finding> {
     for (what, count) in world.disk.seen() {
         *world.seen.entry(what).or_default() += count;
     }
+    let numbered = |count: fn(&NumberedPublisher) -> u64| world.numbered.iter().map(count).sum();
+    let (again, out_of_order) = (numbered(|one| one.again), numbered(|one| one.out_of_order));
+    world.saw("numbered events known when they came again", again);
+    world.saw("numbered frames out of order", out_of_order);
     world.saw("events sent", world.ledger.sent() as u64);
     world.saw("events acknowledged", world.ledger.acknowledged() as u64);
     Ok(world.seen)
@@ -122,6 +129,7 @@ impl World {
     /// Starts the node; a disk that fails meanwhile is given another chance.
     fn start(&mut self) -> Result<Process, Finding> {
         self.ledger.restarted();
+        self.numbered.iter_mut().for_each(NumberedPublisher::reconnect);
         let mut error = String::new();
         for attempt in 0..STARTS_MAX {
             self.disk.set_faults(if attempt < 3 { self.faults } else { Faults::default() });
@@ -161,7 +169,8 @@ impl World {
             _ => self.random.u64(..200),
         };
         match self.random.u8(..100) {
-            0..20 if is_faulty => self.publish(process),
+            0..15 if is_faulty => self.publish(process),
+            15..20 => self.publish_numbered(process, is_faulty)?,
             20..35 => self.take_answers(process)?,
             35..60 => process.turn_shard(self.random.usize(..self.settings.shards as usize), self.now_us),
             60..75 => {
@@ -179,7 +188,10 @@ impl World {
                 let endpoint = self.random.usize(..self.settings.endpoints.len());
                 process.turn_endpoint(endpoint, &mut self.random, &mut self.ledger, self.now_us)?;
             }
-            96 => process.commit_cursors(),
+            96 => match self.random.bool() {
+                true => process.commit_cursors(),
+                false => process.store_producers(),
+            },
             97 if is_faulty => process.change_routes(self.random.u32(..5)),
             98 if is_faulty => self.change_moods(process),
             99 if is_faulty => self.trouble_the_disk(),
@@ -208,7 +220,17 @@ impl World {
         process.send(publisher, events, level, 1_700_000_000_000 + self.now_us as i64 / 1000);
     }
 
+    fn publish_numbered(&mut self, process: &mut Process, may_be_new: bool) -> Result<(), Finding> {
+        if self.numbered.is_empty() {
+            return Ok(());
+        }
+        let publisher = self.random.usize(..self.numbered.len());
+        let now_ms = 1_700_000_000_000 + self.now_us as i64 / 1000;
+        self.numbered[publisher].turn(process, &mut self.ledger, &mut self.random, may_be_new, now_ms)
+    }
+
     fn take_answers(&mut self, process: &mut Process) -> Result<(), Finding> {
+        numbered::take_answers(&mut self.numbered, process, &mut self.ledger)?;
         for (request, result) in process.poll_requests() {
             let Ok(receipt) = result else {
                 self.saw("requests refused", 1);
@@ -269,7 +291,7 @@ impl World {
             endpoint.mood = Mood::Healthy;
         }
         let mut turns = 0;
-        while !process.is_at_rest() {
+        while !process.is_at_rest() || !self.numbered.iter().all(NumberedPublisher::is_done) {
             self.turn(&mut process, false)?;
             turns += 1;
             if turns > REST_TURNS_MAX {

@@ -15,10 +15,10 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use client::Client;
+pub use self::client::Client;
+pub use self::server::Server;
 pub use limits::QuicLimits;
 pub use producer::producer_number;
-pub use server::Server;
 
 use super::frame::{Code, FrameError};
 

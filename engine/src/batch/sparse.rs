@@ -6,7 +6,6 @@
 
 use super::decode::{check_sparse, row};
 use super::{AT_ATTRIBUTES, AT_COUNT, AT_CRC, AT_LENGTH, AT_PLACE, Batch, DecodeError, HEADER_BYTES, Row, crc32c};
-use crate::event::Event;
 
 /// Where the record of a row ends: its headers are its last part.
 fn end(rows: &[Row], index: usize) -> usize {
@@ -101,12 +100,14 @@ impl SparseBatch {
         self.rows.is_empty()
     }
 
-    /// Its events in offset order.
-    pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
-        let own = &self.bytes[self.at..];
-        self.rows
-            .iter()
-            .zip(&self.deltas)
-            .map(move |(row, delta)| Event::of_row(own, row, self.partition, self.base_offset + u64::from(*delta)))
+    /// The bytes that the rows' spans count in.
+    pub(crate) fn own_bytes(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Its partition, and its rows with their offsets.
+    pub(crate) fn places(&self) -> (u32, impl ExactSizeIterator<Item = (&Row, u64)>) {
+        let rows = self.rows.iter().zip(&self.deltas);
+        (self.partition, rows.map(|(row, delta)| (row, self.base_offset + u64::from(*delta))))
     }
 }

@@ -3,7 +3,7 @@
 use super::vocabulary::{
     APP_PREFIX, CE_PREFIX, CONTENT_TYPE, DEFAULT_SOURCE, DEFAULT_TYPE, MESSAGE_SOURCE, SystemProperty, is_reserved,
 };
-use crate::batch::{Batch, Row};
+use crate::batch::{Batch, Row, SparseBatch};
 
 /// An application property as a look-up finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,6 @@ impl<'a> Event<'a> {
             partition: batch.partition(),
             offset: batch.base_offset() + index as u64,
         }
-    }
-
-    /// The event that `row` of `bytes` is, with an offset of its own.
-    pub(crate) fn of_row(bytes: &'a [u8], row: &'a Row, partition: u32, offset: u64) -> Self {
-        Self { bytes, row, partition, offset }
     }
 
     /// Its partition.
@@ -172,6 +167,15 @@ impl<'a> Event<'a> {
             super::DEVICE_ID => self.header_text(super::DEVICE_ID).or_else(|| std::str::from_utf8(self.key()?).ok()),
             header => self.header_text(header),
         }
+    }
+}
+
+impl SparseBatch {
+    /// Its events in offset order.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
+        let (partition, rows) = self.places();
+        let bytes = self.own_bytes();
+        rows.map(move |(row, offset)| Event { bytes, row, partition, offset })
     }
 }
 

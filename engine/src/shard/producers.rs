@@ -11,8 +11,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::batch::{Batch, ProducerStamp, tail};
 
-/// Bytes that one remembered pair of partition and producer takes at most: 16 where changes wait, up to 98 in a map.
-pub const PRODUCER_BYTES_MAX: usize = 114;
+/// Bytes that one remembered pair of partition and producer takes at most: up to 112 in a map, up to 32 where changes wait.
+pub const PRODUCER_BYTES_MAX: usize = 144;
 /// Most entries of one report: a shard spends less than a millisecond on them.
 pub const REPORT_ENTRIES_MAX: usize = 4096;
 

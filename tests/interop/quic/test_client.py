@@ -317,9 +317,12 @@ class Publishing(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((publisher.acknowledged, publisher.refused), (3, 0))
 
     async def test_what_was_not_acknowledged_goes_again_with_the_same_producer(self):
-        async with self.publishing(b"a", b"b", b"c") as (publisher, peer, _):
+        async with self.publishing(b"a") as (publisher, peer, _):
             producer = await peer.next(Type.PRODUCER)
-            await self.take(peer, 0, b"a", b"b", b"c")
+            await self.take(peer, 0, b"a")
+            await publisher.send(b"b", self.KEY)
+            await publisher.send(b"c", self.KEY)
+            await self.take(peer, 1, b"b", b"c")
             self.acks(peer, 1)
             while publisher.acknowledged < 1:
                 await asyncio.sleep(0.001)
@@ -327,7 +330,9 @@ class Publishing(unittest.IsolatedAsyncioTestCase):
             await publisher.send(b"d", self.KEY)
             peer = await accepted(self.peers)
             self.assertEqual(await peer.next(Type.PRODUCER), producer)
-            await self.take(peer, 1, b"b", b"c", b"d")
+            # The frame that there was, and then what came later.
+            await self.take(peer, 1, b"b", b"c")
+            await self.take(peer, 3, b"d")
             self.acks(peer, 4)
             await asyncio.wait_for(publisher.flush(), STEP_S)
 
@@ -375,14 +380,48 @@ class Publishing(unittest.IsolatedAsyncioTestCase):
             await asyncio.wait_for(publisher.flush(), STEP_S)
             self.assertEqual(refused, [])
 
-    async def test_a_node_that_lost_what_it_acknowledged_is_not_papered_over(self):
+    async def test_frames_are_cut_as_before(self):
         async with self.publishing(b"a", b"b") as (publisher, peer, _):
             await peer.next(Type.PRODUCER)
             await self.take(peer, 0, b"a", b"b")
-            self.acks(peer, 1)
-            self.nacks(peer, 1, Code.OUT_OF_ORDER, 0)
-            with self.assertRaisesRegex(RuntimeError, "lost what it had acknowledged"):
-                await asyncio.wait_for(publisher.flush(), STEP_S)
+            await publisher.send(b"c", self.KEY)
+            await self.take(peer, 2, b"c")
+            peer.close(Code.INTERNAL, "a fault")
+            await publisher.send(b"d", self.KEY)
+            await publisher.send(b"e", self.KEY)
+            peer = await accepted(self.peers)
+            await peer.next(Type.PRODUCER)
+            await self.take(peer, 0, b"a", b"b")
+            await self.take(peer, 2, b"c")
+            await self.take(peer, 3, b"d", b"e")
+            self.acks(peer, 2)
+            # One of them is refused: nothing of the others is kept, so they are cut and numbered anew.
+            self.nacks(peer, 2, Code.EVENT_INVALID)
+            await self.take(peer, 2, b"d", b"e")
+            self.acks(peer, 4)
+            await asyncio.wait_for(publisher.flush(), STEP_S)
+            self.assertEqual((publisher.acknowledged, publisher.refused), (4, 1))
+
+    async def test_a_node_that_forgot_what_it_acknowledged_gets_the_rest(self):
+        async with self.publishing(b"a", b"b") as (publisher, peer, _):
+            lost = []
+            publisher._on_lost = lambda *args: lost.append(args)
+            await peer.next(Type.PRODUCER)
+            await self.take(peer, 0, b"a", b"b")
+            await publisher.send(b"c", self.KEY)
+            await self.take(peer, 2, b"c")
+            self.acks(peer, 2)
+            while publisher.acknowledged < 2:
+                await asyncio.sleep(0.001)
+            peer.close(Code.INTERNAL, "a fault")
+            peer = await accepted(self.peers)
+            await peer.next(Type.PRODUCER)
+            await self.take(peer, 2, b"c")
+            self.nacks(peer, 2, Code.OUT_OF_ORDER, 1)
+            await self.take(peer, 1, b"c")
+            self.acks(peer, 2)
+            await asyncio.wait_for(publisher.flush(), STEP_S)
+            self.assertEqual(lost, [(self.PARTITION, 1)])
 
     async def test_who_may_not_publish_is_told(self):
         async with node() as (target, peers):

@@ -177,6 +177,7 @@ async fn shake_hands(
     let confirm = confirm(&connection, accepted, limits);
     if alpn == Alpn::Mqtt {
         confirm.await?;
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(limits.mqtt_streams_max));
         count_as_open(&mut permit);
         on_arrival(arrived(permit, None));
         return Ok(());

@@ -35,10 +35,13 @@ pub struct QuicEndpointLimits {
     pub early_bytes_max: u32,
     /// Most bytes of a connection that were written and are not acknowledged: what a client that never answers can hold here.
     pub send_bytes_max: u32,
-    /// Most streams in both directions that a client has open: the control stream, and with MQTT its data streams.
+    /// Most streams in both directions that a client has open; only the control stream is used. The library keeps 30 bytes for each
+    /// stream that may come, so this and the next one should be small.
     pub bidi_streams_max: u32,
     /// Most streams towards the node that a client has open: publishers.
     pub uni_streams_max: u32,
+    /// In place of `bidi_streams_max` with MQTT: the control stream and its data streams.
+    pub mqtt_streams_max: u32,
     /// Sessions that can be resumed. Each takes about 1 KB, and more with a client certificate.
     pub resumable_sessions_max: usize,
     /// What the system should keep for a core's socket, as far as `net.core.rmem_max` allows: bursts of all clients of the core.
@@ -62,8 +65,9 @@ impl Default for QuicEndpointLimits {
             connection_receive_bytes: 2 * 1024 * 1024,
             early_bytes_max: 32 * 1024,
             send_bytes_max: 2 * 1024 * 1024,
-            bidi_streams_max: 16,
-            uni_streams_max: 64,
+            bidi_streams_max: 4,
+            uni_streams_max: 24,
+            mqtt_streams_max: 16,
             resumable_sessions_max: 16 * 1024,
             socket_receive_bytes: 4 * 1024 * 1024,
             socket_send_bytes: 4 * 1024 * 1024,

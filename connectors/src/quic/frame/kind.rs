@@ -38,3 +38,13 @@ pub const LOST: u64 = 0x27;
 pub const PRODUCER: u64 = 0x31;
 /// Events to be kept.
 pub const PUBLISH: u64 = 0x33;
+
+/// Whether version 1 has frames of this type, on whatever stream.
+pub fn is_known(kind: u64) -> bool {
+    matches!(kind, HELLO..=GOAWAY | DATA..=LOST | PRODUCER..=PUBLISH) && !kind.is_multiple_of(2)
+}
+
+/// Whether a client may send it on the control stream.
+pub fn is_of_a_client(kind: u64) -> bool {
+    matches!(kind, HELLO | SUBSCRIBE | UNSUBSCRIBE | CREDIT | COMMIT)
+}

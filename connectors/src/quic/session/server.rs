@@ -20,7 +20,7 @@ pub use write::{PACKED_PERCENT_MAX, write_lost, write_position};
 
 use super::inbox::Inbox;
 use super::{Fault, QuicLimits};
-use crate::quic::frame::{self, Code, Commit, Control, Credit, Groups, Hello, Subscribe, Subscribed, Welcome};
+use crate::quic::frame::{self, Code, Commit, Control, Credit, Groups, Hello, Start, Subscribe, Subscribed, Welcome};
 use publisher::Publisher;
 use subscription::Subscription;
 
@@ -111,6 +111,9 @@ impl Server {
             if self.phase == Phase::AwaitingHello && kind != frame::kind::HELLO {
                 return Err(Fault::protocol(format!("the first frame is {kind:#04x} and not HELLO")));
             }
+            if frame::kind::is_known(kind) && !frame::kind::is_of_a_client(kind) {
+                return Err(Fault::protocol(format!("a client sends no frame of type {kind:#04x} here")));
+            }
             if let Some(frame) = Control::decode(kind, body)? {
                 self.handle_frame(frame)?;
             }
@@ -192,6 +195,11 @@ impl Server {
         } else if let Some(partition) = action::foreign_partition(wanted, self.grant.partitions) {
             let text = format!("there is no partition {partition}: the log has {}", self.grant.partitions);
             self.refuse(number, Code::NO_SUCH_PARTITION, &text, "");
+        } else if let Start::Cursor { subscriber, .. } = wanted.start
+            && !is_subscriber(subscriber)
+        {
+            let text = format!("{subscriber:?} is no name of a subscriber");
+            self.refuse(number, Code::SUBSCRIBER_INVALID, &text, "");
         } else {
             self.subscriptions.push(Subscription::new(number, wanted, self.limits.credit_max));
             self.actions.push_back(Action::Subscribe(Box::new(Wanted::of(wanted, self.limits.groups_max))));
@@ -287,7 +295,7 @@ impl Server {
         if !self.is_confirmed {
             return Err(Fault::new(Code::EARLY_DATA, "a publish stream in 0-RTT"));
         }
-        if !matches!(self.phase, Phase::Open | Phase::Going(_)) {
+        if !self.is_open() {
             return Err(Fault::protocol("a publish stream before WELCOME"));
         }
         let at = match self.publishers.iter().position(|publisher| publisher.stream == stream) {
@@ -389,6 +397,11 @@ impl Server {
             && self.actions.is_empty()
             && self.commits.is_empty()
             && self.publishers.iter().all(Publisher::is_settled)
+    }
+
+    /// The client was let in. A connection on which this does not come soon is to be closed with [`Code::TIMEOUT`].
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Going(_))
     }
 
     /// What the client is known as; empty before it is authenticated.

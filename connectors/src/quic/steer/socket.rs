@@ -14,6 +14,12 @@ use super::Steering;
 use super::inbox::{Inbox, Piece};
 use crate::quic::endpoint::QuicStats;
 
+/// As long as a core has no more connections than this, each may send as many datagrams at once as the system takes.
+const FEW_CONNECTIONS_MAX: u64 = 256;
+/// Datagrams that a connection sends at once on a core with many. For each a connection keeps 1.5 KB for ever once it has sent two
+/// at once; ten, the most that the library sends, would be more than all else that it keeps.
+const SEGMENTS_OF_MANY: usize = 4;
+
 /// See the module.
 #[derive(Debug)]
 pub struct SteeredSocket {
@@ -147,7 +153,12 @@ impl AsyncUdpSocket for SteeredSocket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.below.max_transmit_segments()
+        let opened = self.stats.connections_opened.load(Ordering::Relaxed);
+        let closed = self.stats.connections_closed.load(Ordering::Relaxed);
+        match opened.saturating_sub(closed) {
+            0..=FEW_CONNECTIONS_MAX => self.below.max_transmit_segments(),
+            _ => self.below.max_transmit_segments().min(SEGMENTS_OF_MANY),
+        }
     }
 
     fn max_receive_segments(&self) -> usize {

@@ -10,7 +10,10 @@ use crate::shard::producers::tests::numbered;
 
 type Key = (u32, u64);
 
-fn results(world: &mut World) -> Vec<(u32, Result<(u32, u32), Refused>)> {
+/// Slot of the ticket, and how many were new and how many known.
+type Answer = (u32, Result<(u32, u32), Refused>);
+
+fn results(world: &mut World) -> Vec<Answer> {
     let acks = std::iter::from_fn(|| world.acks.pop());
     acks.map(|ack| (ack.ticket.slot, ack.result.map(|placed| (placed.rows, placed.duplicates)))).collect()
 }

@@ -196,10 +196,12 @@ fn compile(wanted: &Wanted, named: Option<&Named>) -> Result<(Observed, Vec<Stri
     }
 }
 
-/// A problem with its place, counted in characters from 1 on.
+/// A problem with its place: line and character, from 1 on.
 fn said(text: &str, problem: &Diagnostic) -> String {
-    let place = text.get(..problem.span.start).map_or(0, |before| before.chars().count()) + 1;
-    format!("at character {place}: {}", problem.message)
+    let before = text.get(..problem.span.start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let character = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{character}: {}", problem.message)
 }
 
 /// Where each of the wanted partitions begins, ascending.

@@ -100,8 +100,11 @@ async def pub(target, args):
     def on_ack(partition, next_sequence, end_offset):
         say(acknowledged=publisher.acknowledged, partition=partition, end_offset=end_offset or None)
 
+    def on_lost(partition, count):
+        say(lost={"partition": partition, "acknowledged_events": count})
+
     loop = asyncio.get_running_loop()
-    async with Publisher(target, on_refused, on_ack) as publisher:
+    async with Publisher(target, on_refused, on_ack, on_lost) as publisher:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
             event = json.loads(line)
             key, headers = event.get("key"), event.get("headers", {})

@@ -48,14 +48,15 @@ class _Lane:
         self.sent = 0
         """So many of them are under way on this connection."""
         self.cuts = collections.deque()
-        """(sequence, count) of the frames under way."""
+        """(sequence, count) of the frames that they were sent in: whoever sends again must cut as before."""
+        self.cuts_sent = 0
+        """So many of those on this connection."""
         self.waits = None
         self.wait_s = WAIT_S_MIN
 
     def begin(self):
         """A new connection: everything is to be sent."""
-        self.sent = 0
-        self.cuts.clear()
+        self.sent = self.cuts_sent = 0
         self.stop_waiting()
         self.wait_s = WAIT_S_MIN
 
@@ -65,22 +66,28 @@ class _Lane:
             self.waits = None
 
     def next_frame(self, bytes_max):
-        """(sequence, events, bytes) of what is to be sent next, or `None`."""
+        """(sequence, events) of what is to be sent next, or `None`."""
         if self.waits is not None or self.sent == len(self.events):
             return None
-        chosen, size = [], 0
+        if self.cuts_sent == len(self.cuts):
+            self.cuts.append((self.first + self.sent, self._cut(bytes_max)))
+        sequence, count = self.cuts[self.cuts_sent]
+        chosen = [self.events[at].event for at in range(self.sent, self.sent + count)]
+        self.sent += count
+        self.cuts_sent += 1
+        return sequence, chosen
+
+    def _cut(self, bytes_max):
+        """How many events the next new frame has."""
+        count = size = 0
         for at in range(self.sent, min(len(self.events), self.sent + FRAME_EVENTS_MAX)):
             one = self.events[at]
-            if chosen and (size + one.size > bytes_max or one.is_alone):
+            if count and (size + one.size > bytes_max or one.is_alone):
                 break
-            chosen.append(one.event)
-            size += one.size
+            count, size = count + 1, size + one.size
             if one.is_alone:
                 break
-        sequence = self.first + self.sent
-        self.cuts.append((sequence, len(chosen)))
-        self.sent += len(chosen)
-        return sequence, chosen, size
+        return count
 
     def acknowledged(self, next_sequence):
         """Forgets what is kept: the sizes of those events."""
@@ -92,6 +99,9 @@ class _Lane:
         self.sent = max(0, self.sent - len(done))
         while self.cuts and sum(self.cuts[0]) <= self.first:
             self.cuts.popleft()
+            self.cuts_sent = max(0, self.cuts_sent - 1)
+        if self.cuts and self.cuts[0][0] < self.first:
+            raise Fault(Code.PROTOCOL, f"ACK up to {next_sequence} of partition {self.partition}, in the middle of a frame")
         self.wait_s = WAIT_S_MIN
         return done
 
@@ -105,19 +115,26 @@ class _Lane:
             count = begin + length - sequence
             if begin < sequence:
                 self.cuts.append((begin, sequence - begin))
-        self.sent = sequence - self.first
-        return min(count, len(self.events) - self.sent)
+        self.sent, self.cuts_sent = sequence - self.first, len(self.cuts)
+        return count
+
+    def renumber(self, sequence):
+        """The node has forgotten what it had acknowledged: what is here goes on behind what it has."""
+        self.first, self.sent, self.cuts_sent = sequence, 0, 0
+        self.cuts.clear()
 
 
 class Publisher:
     """`async with Publisher(target) as publisher`, then `send`, and `flush` before the end.
 
     `on_refused(key, data, headers, refusal)` is called for each event that the node will never take, `on_ack(partition, next_sequence,
-    end_offset)` for each acknowledgement."""
+    end_offset)` for each acknowledgement, `on_lost(partition, count)` when the node has forgotten events that it had acknowledged, as
+    one can that acknowledges before it has synced."""
 
-    def __init__(self, target: Target, on_refused=None, on_ack=None):
+    def __init__(self, target: Target, on_refused=None, on_ack=None, on_lost=None):
         self.acknowledged = self.refused = 0
         self._on_refused = on_refused or (lambda key, data, headers, refusal: None)
+        self._on_lost = on_lost or (lambda partition, count: None)
         self._on_ack = on_ack or (lambda partition, next_sequence, end_offset: None)
         self._producer = os.urandom(16)
         self._lanes = {}
@@ -182,11 +199,8 @@ class Publisher:
                 except OSError as error:
                     await self._reconnect.after(error, goaway)
         except Exception as error:
-            self._fail(error)
-
-    def _fail(self, error):
-        self._failed, self._stream = error, None
-        self._tell()
+            self._failed = error
+            self._tell()
 
     def _lane(self, partition):
         if partition not in self._lanes:
@@ -219,8 +233,7 @@ class Publisher:
         try:
             for lane in self._lanes.values():
                 while (frame := lane.next_frame(bytes_max)) is not None:
-                    sequence, events, _ = frame
-                    self._stream.send(lane.partition, sequence, events)
+                    self._stream.send(lane.partition, *frame)
         except Ended:
             # `_run` has seen it too, and begins anew.
             self._stream = None
@@ -237,8 +250,8 @@ class Publisher:
     def _nacked(self, nack):
         lane = self._lane(nack.partition)
         if nack.expected is not None and nack.expected < lane.first:
-            self._fail(RuntimeError(f"the node lost what it had acknowledged: {nack.expected} to {lane.first} of partition {nack.partition}"))
-            return
+            self._on_lost(nack.partition, lane.first - nack.expected)
+            lane.renumber(nack.expected)
         count = lane.back_to(nack.sequence if nack.expected is None else nack.expected)
         if nack.code in SEND_AGAIN:
             lane.waits = asyncio.get_running_loop().call_later(lane.wait_s, self._again, lane)

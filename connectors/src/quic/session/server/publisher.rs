@@ -181,6 +181,7 @@ impl Publisher {
         if self.opened.is_some() {
             return Err(match found.kind {
                 kind::PRODUCER => Fault::protocol("a second PRODUCER on a publish stream"),
+                kind if kind::is_known(kind) => Fault::protocol("a frame that does not belong on a publish stream"),
                 kind => FrameError::Unknown { kind }.into(),
             });
         }
