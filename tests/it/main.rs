@@ -19,6 +19,7 @@ mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;
 mod python;
+mod quic_ledger;
 mod quic_python;
 mod replay;
 mod republish;
