@@ -30,7 +30,8 @@ pub struct Cores {
 /// Measures all cases.
 pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     let allowed = cores::allowed()?;
-    let (&server, &driver) = (allowed.first().ok_or("no core is allowed")?, allowed.last().ok_or("no core is allowed")?);
+    let (&server, &driver) =
+        (allowed.first().ok_or("no core is allowed")?, allowed.last().ok_or("no core is allowed")?);
     let on = Cores { server, driver };
     let mut rows = deliver::run(setting, on)?;
     rows.extend(publish::run(setting, on)?);
@@ -107,7 +108,10 @@ fn nobody() -> Peer {
 }
 
 /// Lets a case take its turns; the first warms up and does not count.
-fn turns(setting: &Setting, mut turn: impl FnMut() -> Result<Measured, Box<dyn Error>>) -> Result<Vec<Measured>, Box<dyn Error>> {
+fn turns(
+    setting: &Setting,
+    mut turn: impl FnMut() -> Result<Measured, Box<dyn Error>>,
+) -> Result<Vec<Measured>, Box<dyn Error>> {
     let rounds = if setting.quick { 1 } else { 3 };
     if !setting.quick {
         turn()?;
@@ -118,7 +122,9 @@ fn turns(setting: &Setting, mut turn: impl FnMut() -> Result<Measured, Box<dyn E
 /// Mean size of an event's data.
 fn event_bytes() -> u64 {
     let (mut fleet, mut out) = (Fleet::new(1, 0..1_000), Vec::new());
-    (0..1_000).for_each(|_| drop(fleet.write_event(1_767_225_600_000_000, &mut out)));
+    for _ in 0..1_000 {
+        fleet.write_event(1_767_225_600_000_000, &mut out);
+    }
     out.len() as u64 / 1_000
 }
 

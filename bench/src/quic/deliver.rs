@@ -100,9 +100,8 @@ fn everything(
     let measured = cores::on(on.driver, || {
         let wanted = Wanted { credit_bytes: 8 << 20, ..Wanted::default() };
         let mut crowd = runtime.block_on(Crowd::open(node.crowd(subscribers, wanted)))?;
-        let measured = turns(setting, || {
-            live(runtime, &node, &mut crowd, node.plan(events), events * u64::from(subscribers))
-        })?;
+        let measured =
+            turns(setting, || live(runtime, &node, &mut crowd, node.plan(events), events * u64::from(subscribers)))?;
         runtime.block_on(crowd.close());
         Ok::<_, Box<dyn Error>>(measured)
     })??;
@@ -128,10 +127,8 @@ fn filtered(setting: &Setting, on: Cores, runtime: &Runtime, connections: u32) -
     let node = Node::start(setting, on, "written")?;
     let measured = cores::on(on.driver, || {
         let mut plan = node.crowd(SUBSCRIBERS, Wanted { credit_bytes: 1 << 20, ..Wanted::default() });
-        let member = |number| Member {
-            filter: Some(format!("device_id = '{}'", device_id(number))),
-            stands_still: false,
-        };
+        let member =
+            |number| Member { filter: Some(format!("device_id = '{}'", device_id(number))), stands_still: false };
         plan.members = (0..SUBSCRIBERS).map(member).collect();
         plan.connections = connections;
         plan.access.request_timeout = Duration::from_secs(60);

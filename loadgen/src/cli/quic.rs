@@ -52,7 +52,9 @@ impl AccessArgs {
         let trust = match self.fingerprint {
             Some(fingerprint) => Trust::Fingerprint(fingerprint),
             None if self.insecure => {
-                eprintln!("loadgen: warning: any certificate is taken: whoever stands between can read and change everything");
+                eprintln!(
+                    "loadgen: warning: any certificate is taken: whoever stands between can read and change everything"
+                );
                 Trust::Insecure
             }
             None => Trust::Authorities(self.tls_ca.clone()),

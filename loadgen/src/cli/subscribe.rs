@@ -130,33 +130,35 @@ async fn keep(args: &SubscribeArgs) -> Ended {
     let (began, mut events, count) = (Instant::now(), 0u64, args.count.unwrap_or(u64::MAX));
     let mut failed = None;
     let stopping = stop.clone();
-    let mut taken = std::pin::pin!(quic::subscribe(plan, stopped, None, |seen| {
-        let kept = match (&seen, &mut journal) {
-            (Seen::Event(event), journal) => {
-                events += 1;
-                if events >= count {
-                    stopping.send_replace(true);
+    let outcome = {
+        let mut taken = std::pin::pin!(quic::subscribe(plan, stopped, None, |seen| {
+            let kept = match (&seen, &mut journal) {
+                (Seen::Event(event), journal) => {
+                    events += 1;
+                    if events >= count {
+                        stopping.send_replace(true);
+                    }
+                    journal.as_mut().map_or(Ok(()), |journal| journal.event(event.value.unwrap_or_default()))
                 }
-                journal.as_mut().map_or(Ok(()), |journal| journal.event(event.value.unwrap_or_default()))
+                (Seen::Opened(positions), Some(journal)) => {
+                    positions.iter().try_for_each(|(partition, offset)| journal.position(*partition, *offset))
+                }
+                (Seen::Position(partition, offset), Some(journal)) => journal.position(*partition, *offset),
+                // Before its commit, and as one write.
+                (Seen::BatchEnds, Some(journal)) => journal.flush(),
+                _ => Ok(()),
+            };
+            if let Err(error) = kept {
+                failed.get_or_insert(error);
+                stopping.send_replace(true);
             }
-            (Seen::Opened(positions), Some(journal)) => {
-                positions.iter().try_for_each(|(partition, offset)| journal.position(*partition, *offset))
+        }));
+        tokio::select! {
+            outcome = &mut taken => outcome?,
+            () = over(args.seconds) => {
+                stop.send_replace(true);
+                taken.await?
             }
-            (Seen::Position(partition, offset), Some(journal)) => journal.position(*partition, *offset),
-            // Before its commit, and as one write.
-            (Seen::BatchEnds, Some(journal)) => journal.flush(),
-            _ => Ok(()),
-        };
-        if let Err(error) = kept {
-            failed.get_or_insert(error);
-            stopping.send_replace(true);
-        }
-    }));
-    let outcome = tokio::select! {
-        outcome = &mut taken => outcome?,
-        () = over(args.seconds) => {
-            stop.send_replace(true);
-            taken.await?
         }
     };
     if let Some(error) = failed {
@@ -195,7 +197,12 @@ async fn count(args: &SubscribeArgs, subscribers: u32) -> Ended {
     let (began, mut before) = (Instant::now(), 0);
     loop {
         let now = crowd.view().delivered();
-        eprintln!("{:>6} s  {:>15} deliveries  {:>13} since", began.elapsed().as_secs(), grouped(now), grouped(now - before));
+        eprintln!(
+            "{:>6} s  {:>15} deliveries  {:>13} since",
+            began.elapsed().as_secs(),
+            grouped(now),
+            grouped(now - before)
+        );
         if now >= wanted {
             break;
         }

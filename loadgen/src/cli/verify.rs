@@ -312,9 +312,8 @@ impl Subscribed {
         let (stop, stopped) = watch::channel(false);
         let (ready, stands) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new()
-            .name("subscriber".into())
-            .spawn(move || subscribe(&runtime, stopped, ready))?;
+        let thread =
+            std::thread::Builder::new().name("subscriber".into()).spawn(move || subscribe(&runtime, stopped, ready))?;
         let subscribed = Self { stop, thread, loses };
         match stands.blocking_recv() {
             Ok(()) => Ok(subscribed),

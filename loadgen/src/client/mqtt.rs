@@ -28,21 +28,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::control::{Control, Phase};
 use super::{Progress, told};
 use crate::fleet;
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;
 use crate::report::Figures;
-use super::control::{Control, Phase};
 use dial::Dialer;
 use worker::Run;
 
+pub use super::tls::TlsError;
 pub use codec::{CodecError, Publish, Qos, Version};
 pub use fan_out::{FanOut, FanOutOutcome, FanOutPlan};
 pub use idle::{Idle, IdlePlan, idle};
 pub use plan::{Access, MqttPlan, Target, TargetError};
 pub use subscribe::{SubscribeOutcome, SubscribePlan, subscribe};
-pub use super::tls::TlsError;
 pub use topic::{Topic, TopicError};
 
 /// Why a run ended early.

@@ -13,8 +13,8 @@ mod tests;
 pub(super) use batch::{Batch, Record, crc_is_right, murmur2, put_varint, varint_len};
 pub(super) use read::{Answer, Control, Data, Frames, Nack, Welcome, skim};
 pub(super) use write::{
-    Commit, Hello, Start, Subscribe, write_commit, write_credit, write_hello, write_producer,
-    write_publish_head, write_subscribe,
+    Commit, Hello, Start, Subscribe, write_commit, write_credit, write_hello, write_producer, write_publish_head,
+    write_subscribe,
 };
 
 /// Bytes that are not the protocol's.

@@ -320,7 +320,7 @@ impl Publisher {
                         _ = phase.changed() => {}
                         () = self.news.notified() => {}
                         () = tokio::time::sleep_until(until.into()) => {
-                            if Instant::now() >= timeout {
+                            if Instant::now() >= timeout && self.is_owed() {
                                 let why = format!("no ACK within {:?}", plan.access.request_timeout);
                                 return Err(Ok(End::Broken(why)));
                             }
@@ -329,6 +329,10 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    fn is_owed(&self) -> bool {
+        self.state.borrow().lanes.as_ref().is_some_and(|lanes| !lanes.is_empty())
     }
 
     /// Makes events that are due, and takes frames that are to be written.
@@ -400,7 +404,9 @@ impl Publisher {
                     for (partition, next_sequence) in entries {
                         let is_ours = partition as usize % streams == publish as usize;
                         if !is_ours || !self.acknowledged(partition, next_sequence) {
-                            let what = format!("an ACK for sequence {next_sequence} of partition {partition}, which was never sent");
+                            let what = format!(
+                                "an ACK for sequence {next_sequence} of partition {partition}, which was never sent"
+                            );
                             return not_the_protocol(access, what).into();
                         }
                     }

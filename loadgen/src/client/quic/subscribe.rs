@@ -313,7 +313,8 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
                 if !self.outcome.positions.is_empty() && opened != self.outcome.positions {
                     return Err(self.wrong("it does not go on where it was asked to"));
                 }
-                self.groups = groups.iter().map(|group| group.iter().map(|(partition, _)| *partition).collect()).collect();
+                self.groups =
+                    groups.iter().map(|group| group.iter().map(|(partition, _)| *partition).collect()).collect();
                 self.outcome.positions = opened;
                 (self.show)(Seen::Opened(&self.outcome.positions));
                 if let Some(ready) = self.ready.take() {

@@ -19,11 +19,10 @@ const ALPN: &[u8] = b"anabranch/1";
 pub(super) fn client_crypto(trust: &Trust) -> Result<Arc<QuicClientConfig>, QuicError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let setup = |error| QuicError::Tls(TlsError::Setup(error));
-    let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).map_err(setup)?;
+    let builder =
+        ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]).map_err(setup)?;
     let mut tls = match trust {
-        Trust::Authorities(file) => {
-            builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth()
-        }
+        Trust::Authorities(file) => builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth(),
         Trust::Fingerprint(_) | Trust::Insecure => {
             let wanted = match trust {
                 Trust::Fingerprint(fingerprint) => Some(*fingerprint),

@@ -54,7 +54,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The optional fields, one after the other.
-    fn optional(mut self, mut take: impl FnMut(&Self, u64, &'a [u8]) -> Result<(), CodecError>) -> Result<(), CodecError> {
+    fn optional(
+        mut self,
+        mut take: impl FnMut(&Self, u64, &'a [u8]) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
         let mut least = 0;
         while !self.rest.is_empty() {
             let tag = self.number()?;

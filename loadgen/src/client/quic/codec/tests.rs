@@ -162,7 +162,8 @@ fn a_flipped_bit_is_an_error_or_another_value_and_never_more() {
 
 #[test]
 fn keys_lie_where_the_specification_says() {
-    for (key, hash) in [("", 0x106e_08d9), ("d1", 0x530a_5cb9), ("press-1", 0x6fa8_0e6e), ("device-000123", 0x8fcc_6f41)]
+    for (key, hash) in
+        [("", 0x106e_08d9), ("d1", 0x530a_5cb9), ("press-1", 0x6fa8_0e6e), ("device-000123", 0x8fcc_6f41)]
     {
         assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
     }
