@@ -8,7 +8,7 @@
 mod hub;
 mod outlet;
 mod publish;
-mod session;
+mod connection;
 mod stats;
 mod turn;
 
@@ -32,7 +32,7 @@ use super::session::QuicLimits;
 use super::session::server::PublishTicket;
 use crate::intake::{Appends, Intake};
 use crate::mqtt::access::Access;
-use session::Session;
+use connection::Session;
 
 /// How often clients are told how far the log was looked through for them.
 const POSITION_INTERVAL: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ impl Core {
             arrived.connection.close(code(Code::GOING_AWAY), b"the node stops");
             return;
         }
-        tokio::task::spawn_local(session::run(self.clone(), arrived));
+        tokio::task::spawn_local(connection::run(self.clone(), arrived));
     }
 
     /// Does what has to be done for all connections, until `shutdown` resolves; then clients are told and have a moment.

@@ -11,7 +11,7 @@ use engine::lane::Delivery;
 use quinn::SendStream;
 use tokio::sync::Notify;
 
-use super::session::Session;
+use super::connection::Session;
 use super::stats::add;
 use crate::quic::frame::{Code, DataFrame, DataHeader};
 use crate::quic::session::server::{write_lost, write_position};
