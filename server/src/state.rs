@@ -1,4 +1,5 @@
-//! What a node remembers beside the log: the cursors of its endpoints, MQTT sessions and retained messages, how far publishers have come, in one file that is whole after any crash (redb).
+//! What a node remembers beside the log: the cursors of its endpoints, MQTT sessions and retained messages, how far publishers have
+//! come; in one file that is whole after any crash (redb).
 
 mod producers;
 
