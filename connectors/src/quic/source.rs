@@ -58,6 +58,9 @@ pub struct Shared {
     pub partitions: u32,
 }
 
+/// A published batch on its way.
+type Appending = (Rc<Session>, PublishTicket);
+
 /// The connections of a core. Never touched by two threads.
 pub struct Core {
     shared: Arc<Shared>,
@@ -65,7 +68,7 @@ pub struct Core {
     hub: Box<dyn Hub>,
     appends: RefCell<Appends>,
     /// By the number of an append: whose it is.
-    appending: RefCell<Vec<Option<(Rc<Session>, PublishTicket)>>>,
+    appending: RefCell<Vec<Option<Appending>>>,
     turn_waker: RefCell<Option<Waker>>,
     /// The shards have no room: no publish stream is read.
     is_blocked: Cell<bool>,
