@@ -189,7 +189,9 @@ impl Outlet {
     pub(super) async fn finish(&self) {
         self.0.is_over.set(true);
         self.0.wake();
-        for number in 0..self.0.groups.borrow().len() {
+        // Not in the head of the loop, where the borrow would last as long as the loop.
+        let groups = self.0.groups.borrow().len();
+        for number in 0..groups {
             let stream = self.0.groups.borrow_mut()[number].begin_last();
             let stream = match stream {
                 Some(stream) => self.write_all(number, stream).await,
