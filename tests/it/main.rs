@@ -6,6 +6,7 @@
 
 mod beside;
 mod commands;
+mod credentials;
 mod dedup;
 mod end_to_end;
 mod extraction;
