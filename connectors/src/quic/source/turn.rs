@@ -53,6 +53,7 @@ fn rejected(refused: Refused) -> Rejected {
     let (code, expected) = match refused {
         Refused::Stopping => (Code::GOING_AWAY, None),
         Refused::LogFailed => (Code::LOG_FAILED, None),
+        Refused::OutOfOrder { expected } => (Code::OUT_OF_ORDER, Some(expected)),
     };
     Rejected { code, text: refused.to_string(), expected }
 }
