@@ -134,7 +134,10 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
     match error {
         ConnectionError::TransportError(fault) => match u64::from(fault.code) {
             crypto @ CRYPTO_FROM..=CRYPTO_TO => Verdict::Never(match fault.reason.strip_prefix(CERTIFICATE) {
-                Some(reason) => ClientError::Untrusted { address: address.clone(), reason: reason.to_owned() },
+                Some(reason) => {
+                    let reason = reason.strip_prefix("other error: ").unwrap_or(reason).to_owned();
+                    ClientError::Untrusted { address: address.clone(), reason }
+                }
                 None => handshake(address, fault.reason.clone(), crypto),
             }),
             _ => again(),
