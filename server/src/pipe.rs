@@ -18,8 +18,8 @@ use clap::Args;
 use connectors::file::LineFormat;
 use connectors::parquet::Compression;
 
-use input::Lines;
 use crate::progress::Progress;
+use input::Lines;
 use routes::{LineError, Routes};
 
 /// Bad lines that are named one by one; the rest is counted.
@@ -150,7 +150,8 @@ fn pipe(args: &PipeArgs, routes: &mut Routes, progress: &Progress, report: &mut 
                     Err(LineError::Output(error)) => return Err(error),
                 }
             }
-            progress.add(chunk.bytes.len() as u64, || format!("{} events, {} matched", routes.seen(), routes.matched()));
+            progress
+                .add(chunk.bytes.len() as u64, || format!("{} events, {} matched", routes.seen(), routes.matched()));
             // The source has no more just now: who looks at the other end is not to wait for a full buffer.
             if chunk.is_short() {
                 routes.flush()?;

@@ -5,7 +5,8 @@ use connectors::quic::client::StartAt;
 use crate::time_span;
 
 /// What is wrong.
-const HELP: &str = "use latest, beginning, cursor:NAME, PARTITION:OFFSET,… or a time (15m, 2h, 7d, 2026-11-21T04:00:00Z)";
+const HELP: &str =
+    "use latest, beginning, cursor:NAME, PARTITION:OFFSET,… or a time (15m, 2h, 7d, 2026-11-21T04:00:00Z)";
 
 /// Where to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]

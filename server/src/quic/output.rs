@@ -53,7 +53,8 @@ impl Output {
             }
             (_, Some(path)) => {
                 let opened = File::options().create(true).append(true).open(path);
-                let file = opened.map_err(|error| QuicError::Output(format!("cannot open {}: {error}", path.display())))?;
+                let file =
+                    opened.map_err(|error| QuicError::Output(format!("cannot open {}: {error}", path.display())))?;
                 (Box::new(file), path.display().to_string())
             }
             (_, None) => (Box::new(io::stdout()), "standard output".to_owned()),
@@ -68,7 +69,9 @@ impl Output {
                 for event in batch.events().take(count) {
                     line.clear();
                     match format {
-                        Format::Ndjson | Format::Parquet => write_line(line, &event, batch.properties(), LineFormat::Data),
+                        Format::Ndjson | Format::Parquet => {
+                            write_line(line, &event, batch.properties(), LineFormat::Data)
+                        }
                         Format::Cloudevents => write_line(line, &event, batch.properties(), LineFormat::CloudEvents),
                         Format::Table => {
                             write_structured(&event, batch.properties(), line);

@@ -95,7 +95,9 @@ impl ReachArgs {
             Notice::Back => eprintln!("the node at {url} is back"),
             Notice::FilterWarning(text) => eprintln!("warning: --filter: {}", clean(text)),
             Notice::Forgotten(count) => {
-                eprintln!("warning: the node has crashed and lost {count} events that it had acknowledged before it synced");
+                eprintln!(
+                    "warning: the node has crashed and lost {count} events that it had acknowledged before it synced"
+                );
             }
             _ => {}
         }))

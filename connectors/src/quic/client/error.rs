@@ -159,11 +159,9 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
                 _ => Verdict::Never(ClientError::Closed { code, text }),
             }
         }
-        ConnectionError::VersionMismatch => Verdict::Never(ClientError::Handshake {
-            address: address.clone(),
-            reason: error.to_string(),
-            alert: None,
-        }),
+        ConnectionError::VersionMismatch => {
+            Verdict::Never(ClientError::Handshake { address: address.clone(), reason: error.to_string(), alert: None })
+        }
         ConnectionError::Reset
         | ConnectionError::TimedOut
         | ConnectionError::LocallyClosed

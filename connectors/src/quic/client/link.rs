@@ -153,10 +153,12 @@ impl Link {
         let mut notices = Vec::new();
         let (worked, taker) = {
             let mut state = self.lock();
+            let before = state.pending.told();
             let worked = work(&mut state.core, now_ms);
             state.see_to_notices(&mut notices);
             let State { core, pending, .. } = &mut *state;
-            if pending.settle(core) {
+            pending.settle(core);
+            if pending.told() > before {
                 self.settled.notify_waiters();
             }
             let taker = if state.core.has_events() { state.taker.take() } else { None };
@@ -187,7 +189,7 @@ impl Link {
         state.core.handle_connected();
     }
 
-    /// A connection is over; `true` if it was a good one.
+    /// A connection is over.
     pub fn disconnected(&self) {
         let mut state = self.lock();
         state.core.handle_disconnected();
@@ -206,7 +208,8 @@ impl Link {
             let mut state = self.lock();
             state.pending.fail(&error);
             state.endpoint = None;
-            state.failed = Some(error.clone());
+            // Whoever stopped it may have known better why.
+            state.failed.get_or_insert_with(|| error.clone());
             (state.taker.take(), std::mem::take(&mut state.commits))
         };
         for (_, commit) in commits {

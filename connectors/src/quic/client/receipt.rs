@@ -163,9 +163,13 @@ impl Pending {
         self.partitions[partition].push_back((published.number, waiter));
     }
 
-    /// Tells those whose events are acknowledged; `true` if there were any.
-    pub fn settle(&mut self, core: &Client) -> bool {
-        let before = self.acknowledged;
+    /// Events that somebody was told about.
+    pub fn told(&self) -> u64 {
+        self.acknowledged + self.refused
+    }
+
+    /// Tells those whose events are acknowledged.
+    pub fn settle(&mut self, core: &Client) {
         for (partition, waiting) in self.partitions.iter_mut().enumerate().filter(|(_, waiting)| !waiting.is_empty()) {
             let settled = core.settled(partition as u32);
             while let Some((_, waiter)) = waiting.pop_front_if(|(number, _)| *number < settled) {
@@ -173,7 +177,6 @@ impl Pending {
                 waiter.tell(Ok(()));
             }
         }
-        self.acknowledged > before
     }
 
     /// Tells those whose events are refused.

@@ -135,6 +135,8 @@ async fn write_error(error: WriteError) -> Ended {
     match error {
         WriteError::ConnectionLost(error) => Ended::Lost(error),
         WriteError::ZeroRttRejected => pending().await,
+        // It reads no more of a stream when it is about to go.
+        WriteError::Stopped(_) => Ended::Postponed("the node reads no more".to_owned()),
         error => Ended::Fault(Fault::new(Code::PROTOCOL, error.to_string())),
     }
 }

@@ -12,7 +12,17 @@ fn addresses() {
     assert_eq!(read("quic://node.example/"), Ok("quic://node.example:4433".to_owned()));
     assert_eq!(read("quic://[::1]:77"), Ok("quic://[::1]:77".to_owned()));
     assert_eq!(read("quic://[::1]"), Ok("quic://[::1]:4433".to_owned()));
-    for wrong in ["", "127.0.0.1:9", "http://a:1", "quic://", "quic://a:b", "quic://a:0", "quic://u@a", "quic://a/b", "quic://[x]:1"] {
+    for wrong in [
+        "",
+        "127.0.0.1:9",
+        "http://a:1",
+        "quic://",
+        "quic://a:b",
+        "quic://a:0",
+        "quic://u@a",
+        "quic://a/b",
+        "quic://[x]:1",
+    ] {
         let error = read(wrong).expect_err(wrong).to_string();
         assert!(error.contains("write for example quic://"), "{wrong}: {error}");
     }

@@ -1,11 +1,11 @@
 //! The client's published events until they are acknowledged, over as many connections as it takes.
 //!
 //! What always holds: per partition, frames are sent in order and without gap; a frame that is not acknowledged is sent again as
-//! it was; an event that was taken is acknowledged, or reported as rejected.
+//! it was, or in halves when the node says that an event of it is bad; an event that was taken is acknowledged, or reported as rejected.
 
 use std::collections::VecDeque;
 
-use engine::batch::{Batch, BatchBuilder, HEADER_BYTES, HeaderWriter, PushError, partition_of};
+use engine::batch::{Batch, BatchBuilder, HEADER_BYTES, HeaderWriter, PushError, Row, partition_of};
 
 use super::{ClientSettings, Event};
 use crate::quic::frame::{Ack, Code, Nack, Producer, PublishFrame, Welcome, write_publish_head};
@@ -68,6 +68,28 @@ impl Frame {
 
     fn end(&self) -> u64 {
         self.sequence + self.count()
+    }
+
+    fn bytes(&self) -> usize {
+        self.batch.bytes().len()
+    }
+
+    /// Two with about half of its events each; none if it has one event.
+    fn halves(&self) -> Option<[Self; 2]> {
+        let rows = self.batch.rows();
+        let (first, second) = rows.split_at(rows.len() / 2);
+        let half = |rows: &[Row], before: u64| {
+            let bytes = self.batch.bytes();
+            let mut builder = BatchBuilder::new(self.batch.partition());
+            for row in rows {
+                let mut headers = HeaderWriter::default();
+                headers.put_encoded(row.headers.of(bytes).unwrap_or_default(), row.header_count as usize);
+                // All of them were in one batch already.
+                builder.push(row.key.of(bytes), row.value.of(bytes).unwrap_or_default(), &headers, 0).ok()?;
+            }
+            Some(Self { sequence: self.sequence + before, number: self.number + before, batch: builder.seal()? })
+        };
+        Some([half(first, 0)?, half(second, first.len() as u64)?])
     }
 }
 
@@ -315,8 +337,17 @@ impl Publisher {
             }
             code => {
                 let Some(frame) = partition.frames.remove(at) else { return Ok(None) };
-                self.queue_bytes -= frame.batch.bytes().len();
+                self.queue_bytes -= frame.bytes();
                 partition.sent = at;
+                // One event of many may be the cause: the others are not to share its fate.
+                let is_of_one = matches!(code, Code::EVENT_INVALID | Code::EVENT_TOO_LARGE | Code::WRONG_PARTITION);
+                if let Some(halves) = frame.halves().filter(|_| is_of_one) {
+                    for half in halves.into_iter().rev() {
+                        self.queue_bytes += half.bytes();
+                        partition.frames.insert(at, half);
+                    }
+                    return Ok(None);
+                }
                 partition.renumber(at, frame.sequence);
                 Ok(Some(Event::Rejected {
                     partition: nack.partition,

@@ -482,11 +482,8 @@ fn a_client_drops_what_will_never_be_taken_and_numbers_the_rest_anew() {
     publish_to(&mut client, 1, 1);
     assert_eq!(sent(&mut client, 0), [(1, 0, 2), (1, 2, 3), (1, 5, 1)]);
     assert_eq!(sent(&mut client, 0), []);
-    nack(&mut client, 2, Code::EVENT_INVALID, None).expect("valid");
-    assert!(matches!(
-        client.poll_event(),
-        Some(Event::Rejected { number: 2, count: 3, code: Code::EVENT_INVALID, .. })
-    ));
+    nack(&mut client, 2, Code::FORBIDDEN, None).expect("valid");
+    assert!(matches!(client.poll_event(), Some(Event::Rejected { number: 2, count: 3, code: Code::FORBIDDEN, .. })));
     assert_eq!(sent(&mut client, 1_000), [(1, 2, 1)], "what followed takes its sequence");
     assert_eq!(client.settled(1), 0);
     let mut entries = Vec::new();
@@ -496,6 +493,30 @@ fn a_client_drops_what_will_never_be_taken_and_numbers_the_rest_anew() {
     assert_eq!(client.settled(1), 6);
     assert!(client.is_all_settled());
     assert_eq!(fault(nack(&mut client, 2, Code::EVENT_INVALID, None)), Code::PROTOCOL, "it was not sent");
+}
+
+#[test]
+fn one_bad_event_does_not_take_its_frame_along() {
+    let mut client = client();
+    publish_to(&mut client, 1, 5);
+    publish_to(&mut client, 1, 1);
+    assert_eq!(sent(&mut client, 0), [(1, 0, 5), (1, 5, 1)]);
+    // The fourth event is bad: halves lead to it.
+    nack(&mut client, 0, Code::EVENT_INVALID, None).expect("valid");
+    assert_eq!(sent(&mut client, 0), [(1, 0, 2), (1, 2, 3), (1, 5, 1)]);
+    nack(&mut client, 2, Code::EVENT_INVALID, None).expect("valid");
+    assert_eq!(sent(&mut client, 0), [(1, 2, 1), (1, 3, 2), (1, 5, 1)]);
+    nack(&mut client, 3, Code::EVENT_INVALID, None).expect("valid");
+    assert!(client.poll_event().is_none());
+    assert_eq!(sent(&mut client, 0), [(1, 3, 1), (1, 4, 1), (1, 5, 1)]);
+    nack(&mut client, 3, Code::EVENT_INVALID, None).expect("valid");
+    assert!(matches!(client.poll_event(), Some(Event::Rejected { number: 3, count: 1, .. })));
+    assert_eq!(sent(&mut client, 0), [(1, 3, 1), (1, 4, 1)], "what followed takes its sequence");
+    let mut entries = Vec::new();
+    Acks::encode(&mut entries, AckEntry { partition: 1, next_sequence: 5, end_offset: 0 });
+    let ack = bytes(Control::Ack(Ack { publish: 0, entries: Acks::of(0, &entries).expect("valid") }));
+    client.handle_control(&ack, 0).expect("valid");
+    assert!(client.is_all_settled() && client.publish_queue_bytes() == 0);
 }
 
 #[test]
