@@ -90,10 +90,10 @@ fn help(error: &ClientError) -> String {
                 .to_owned()
         }
         ClientError::Closed { code, .. } => format!("; {}", code.advice()),
-        ClientError::Refused { advice, .. } if !advice.is_empty() => format!("; {}", clean(advice)),
         ClientError::Refused { code: Code::OFFSET_BEYOND_END, .. } => {
             "; the position is of another log: begin --from beginning or --from latest".to_owned()
         }
+        ClientError::Refused { advice, .. } if !advice.is_empty() => format!("; {}", clean(advice)),
         ClientError::Refused { code, .. } => format!("; {}", code.advice()),
         ClientError::Forbidden(_) => "; ask who runs the node for the permission".to_owned(),
         _ => String::new(),

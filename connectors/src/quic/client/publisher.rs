@@ -42,7 +42,8 @@ pub struct Totals {
     pub refused: u64,
 }
 
-/// Sends events to a node. See the [module](super). Can be shared: all its methods take `&self`.
+/// Sends events to a node. See the [module](super). Can be shared: all its methods take `&self`. Dropped, it does not wait for what is
+/// not acknowledged: [`close`](Self::close) does.
 #[derive(Debug)]
 pub struct Publisher {
     link: Arc<Link>,
