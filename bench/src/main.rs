@@ -22,6 +22,7 @@ mod parquet;
 mod peers;
 mod pipe;
 mod process;
+mod quic;
 mod record;
 mod rounds;
 mod row;
@@ -63,7 +64,7 @@ struct Cli {
     /// The binary `anabranch` to measure; without it, the release build of this workspace is built and taken.
     #[arg(long, value_name = "FILE")]
     anabranch: Option<PathBuf>,
-    /// Folder for what the nodes of `e2e`, `mqtt` and `scaling` write: /dev/shm takes the disk out of the figures.
+    /// Folder for what the nodes of `e2e`, `mqtt`, `quic` and `scaling` write: /dev/shm takes the disk out of the figures.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// What `route-probe` builds.
@@ -94,6 +95,8 @@ enum Suite {
     Log,
     /// Our node as an MQTT broker beside mosquitto and rumqttd: processor time per message and delivery, idle connections, latency.
     Mqtt,
+    /// Our node's QUIC publishers and subscribers beside quinn alone: processor time per delivery, latency, memory.
+    Quic,
     /// All of them but `scaling`, which wants a machine with many cores.
     All,
     /// Nothing: writes `docs/performance.md` and its charts from the newest records.
@@ -104,6 +107,9 @@ enum Suite {
     /// The stand-in of `e2e`. Started by that suite.
     #[value(hide = true)]
     StandInServer,
+    /// The peer of `quic`: quinn and nothing else. Started by that suite.
+    #[value(hide = true)]
+    QuinnSender,
     /// Builds one table in a process of its own. Started by `match`.
     #[value(hide = true)]
     RouteProbe,
@@ -133,6 +139,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if cli.suite == Suite::StandInServer {
         return e2e::stand_in::serve();
+    }
+    if cli.suite == Suite::QuinnSender {
+        return quic::bare::serve(cli.quick);
     }
     if cli.suite == Suite::RouteProbe {
         return matching::probe::serve(cli.probe_builder, cli.probe_routes);
@@ -173,6 +182,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     if matches!(cli.suite, Suite::Mqtt | Suite::All) {
         rows.extend(mqtt::run(&setting)?);
+    }
+    if matches!(cli.suite, Suite::Quic | Suite::All) {
+        rows.extend(quic::run(&setting)?);
     }
     if cli.suite == Suite::Scaling {
         rows.extend(scaling::run(&setting)?);

@@ -6,7 +6,9 @@ pub mod generate;
 pub mod http;
 pub mod mqtt;
 pub mod profile;
+pub mod quic;
 pub mod receive;
+pub mod subscribe;
 pub mod verify;
 
 use std::error::Error;

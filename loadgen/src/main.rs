@@ -23,6 +23,10 @@ enum Command {
     Http(cli::http::HttpArgs),
     /// Publish a fleet's events to an MQTT broker, any broker.
     Mqtt(cli::mqtt::MqttArgs),
+    /// Publish a fleet's events over QUIC (protocol anabranch/1).
+    Quic(cli::quic::QuicArgs),
+    /// Subscribe over QUIC (protocol anabranch/1) and keep what comes, or count what comes to many.
+    Subscribe(cli::subscribe::SubscribeArgs),
     /// Write a fleet's events as NDJSON.
     Generate(cli::generate::GenerateArgs),
     /// Be a webhook's far end: count what arrives, until Ctrl-C.
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Http(args) => cli::http::run(args),
         Command::Mqtt(args) => cli::mqtt::run(&args),
+        Command::Quic(args) => cli::quic::run(&args),
+        Command::Subscribe(args) => cli::subscribe::run(&args),
         Command::Generate(args) => cli::generate::run(&args),
         Command::Receive(args) => cli::receive::run(&args),
         Command::Verify(args) => cli::verify::run(&args),

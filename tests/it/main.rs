@@ -23,6 +23,7 @@ mod python;
 mod quic_cli;
 mod quic_client;
 mod quic_node;
+mod quic_ledger;
 mod quic_python;
 mod replay;
 mod republish;

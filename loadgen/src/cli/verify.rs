@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 use loadgen::client::http::Target;
 use loadgen::client::mqtt::{self, SubscribePlan};
+use loadgen::client::quic as quic_client;
 use loadgen::clock::now_us;
 use loadgen::fleet::Filter;
 use loadgen::histogram::Quantiles;
@@ -20,10 +21,13 @@ use loadgen::receiver::{Mode, Receiver};
 use loadgen::report::{grouped, ms};
 use loadgen::verify::{self, Question, SharedSpool};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::Ended;
 use super::mqtt::AccessArgs;
+use super::quic;
+use super::subscribe::WantedArgs;
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -89,6 +93,15 @@ enum Place {
         /// Microseconds to rest after every message: a subscriber that does not keep up.
         #[arg(long, default_value_t = 0)]
         pause_us: u64,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Subscribe over QUIC (anabranch/1), and verify what arrives once the ledger is there and nothing comes any more.
+    Quic {
+        #[command(flatten)]
+        access: quic::AccessArgs,
+        #[command(flatten)]
+        wanted: WantedArgs,
         #[command(flatten)]
         patience: Patience,
     },
@@ -169,6 +182,17 @@ pub fn run(args: &VerifyArgs) -> Ended {
             subscriber.end()?;
             let (verdict, latency) = judge(&question, &spool)?;
             (verdict, Some(latency), format!("subscription to {} on {}", topic.join(", "), access.target))
+        }
+        Place::Quic { access, wanted, patience } => {
+            let plan = quic_client::SubscribePlan { access: access.access()?, wanted: wanted.wanted(), commit: None };
+            let spool = SharedSpool::new()?;
+            let subscriber = Subscribed::start_quic(plan, &spool)?;
+            println!("subscribed on {}", access.target);
+            io::stdout().flush()?;
+            let question = args.wait(&spool, patience)?;
+            subscriber.end()?;
+            let (verdict, latency) = judge(&question, &spool)?;
+            (verdict, Some(latency), format!("subscription on {}", access.target))
         }
     };
     args.say(&verdict, latency, place)
@@ -252,22 +276,45 @@ struct Subscribed {
     stop: watch::Sender<bool>,
     /// How often its connection broke.
     thread: JoinHandle<Result<u64, String>>,
+    /// What is sent while its connection is broken does not reach it.
+    loses: bool,
 }
 
 impl Subscribed {
     /// Waits until the subscriptions stand.
     fn start(plan: SubscribePlan, spool: &SharedSpool) -> Result<Self, Box<dyn Error>> {
-        let (stop, stopped) = watch::channel(false);
-        let (ready, stands) = oneshot::channel();
         let spool = spool.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("subscriber".into()).spawn(move || {
+        Self::run(true, move |runtime, stopped, ready| {
             let taken = mqtt::subscribe(plan, stopped, Some(ready), |message| {
                 spool.with(|spool| spool.take(message.payload, now_us(), message.dup));
             });
             runtime.block_on(taken).map(|seen| seen.reconnects).map_err(|error| error.to_string())
-        })?;
-        let subscribed = Self { stop, thread };
+        })
+    }
+
+    /// The same over QUIC, where nothing is lost when the connection breaks: the subscription goes on from its positions.
+    fn start_quic(plan: quic_client::SubscribePlan, spool: &SharedSpool) -> Result<Self, Box<dyn Error>> {
+        let spool = spool.clone();
+        Self::run(false, move |runtime, stopped, ready| {
+            let taken = quic_client::subscribe(plan, stopped, Some(ready), |seen| {
+                if let quic_client::Seen::Event(event) = seen {
+                    spool.with(|spool| spool.take(event.value.unwrap_or_default(), now_us(), false));
+                }
+            });
+            runtime.block_on(taken).map(|seen| seen.reconnects).map_err(|error| error.to_string())
+        })
+    }
+
+    fn run(
+        loses: bool,
+        subscribe: impl FnOnce(&Runtime, watch::Receiver<bool>, oneshot::Sender<()>) -> Result<u64, String> + Send + 'static,
+    ) -> Result<Self, Box<dyn Error>> {
+        let (stop, stopped) = watch::channel(false);
+        let (ready, stands) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread =
+            std::thread::Builder::new().name("subscriber".into()).spawn(move || subscribe(&runtime, stopped, ready))?;
+        let subscribed = Self { stop, thread, loses };
         match stands.blocking_recv() {
             Ok(()) => Ok(subscribed),
             // It ended before: for a reason that it tells.
@@ -278,7 +325,7 @@ impl Subscribed {
     fn end(self) -> Result<(), Box<dyn Error>> {
         self.stop.send_replace(true);
         let broke = self.thread.join().map_err(|_| "the subscriber's thread ended by a fault")??;
-        if broke > 0 {
+        if broke > 0 && self.loses {
             eprintln!(
                 "loadgen: warning: the subscription broke {broke} times; what the broker sent meanwhile counts as lost"
             );

@@ -7,7 +7,6 @@
 //! swallowed is lost without anybody knowing.
 
 mod codec;
-mod control;
 mod dial;
 mod fan_out;
 mod idle;
@@ -15,7 +14,6 @@ mod limits;
 mod plan;
 mod publish;
 mod subscribe;
-mod tls;
 mod topic;
 mod window;
 mod worker;
@@ -30,21 +28,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Progress;
+use super::control::{Control, Phase};
+use super::{Progress, told};
 use crate::fleet;
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;
 use crate::report::Figures;
-use control::{Control, Phase};
 use dial::Dialer;
 use worker::Run;
 
+pub use super::tls::TlsError;
 pub use codec::{CodecError, Publish, Qos, Version};
 pub use fan_out::{FanOut, FanOutOutcome, FanOutPlan};
 pub use idle::{Idle, IdlePlan, idle};
 pub use plan::{Access, MqttPlan, Target, TargetError};
 pub use subscribe::{SubscribeOutcome, SubscribePlan, subscribe};
-pub use tls::TlsError;
 pub use topic::{Topic, TopicError};
 
 /// Why a run ended early.
@@ -274,11 +272,4 @@ pub async fn run(
     }
     outcome.ledger = Ledger::join(ledgers);
     Ok(outcome)
-}
-
-/// Until the flag is true; never again when its sender is gone.
-async fn told(flag: &mut watch::Receiver<bool>) {
-    if flag.wait_for(|&told| told).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 use super::MqttError;
 use super::codec::{CodecError, ConnAck, Connect, Packet, connack_reason, decode, is_lasting};
 use super::plan::Access;
-use super::tls::Tls;
+use crate::client::tls::Tls;
 
 /// From so many connections on, those to a loopback address come from several: a source address has about 28,000 ports.
 const CONNECTIONS_PER_SOURCE: u32 = 20_000;

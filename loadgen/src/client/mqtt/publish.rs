@@ -17,10 +17,10 @@ use tokio::time::Sleep;
 
 use super::MqttError;
 use super::codec::{Connect, Qos, Version, write_disconnect};
-use super::control::{Phase, ending};
 use super::dial::{DialError, Dialed, Stream};
 use super::window::Window;
 use super::worker::Worker;
+use crate::client::control::{Phase, ending};
 use crate::pace::Schedule;
 
 /// First pause before a connection is opened again.

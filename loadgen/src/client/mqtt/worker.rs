@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::MqttError;
-use super::control::{Control, Phase};
 use super::dial::Dialer;
 use super::plan::MqttPlan;
 use super::publish::Publisher;
 use crate::client::Progress;
+use crate::client::control::{Control, Phase};
 use crate::fleet::{self, Fleet};
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;

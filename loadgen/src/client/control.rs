@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Phase {
+pub(in crate::client) enum Phase {
     /// Connect and wait for the others.
     Connecting,
     /// Publish; since when.
@@ -34,30 +34,30 @@ impl Phase {
 
 /// The switch.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(in crate::client) struct Control {
     phase: watch::Sender<Phase>,
     missing: AtomicU32,
 }
 
 impl Control {
     /// For so many connections.
-    pub(super) fn new(connections: u32) -> Self {
+    pub(in crate::client) fn new(connections: u32) -> Self {
         Self { phase: watch::Sender::new(Phase::Connecting), missing: AtomicU32::new(connections) }
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Phase> {
+    pub(in crate::client) fn watch(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
     /// A connection stands for the first time, or never will. To be called once by each.
-    pub(super) fn arrive(&self) {
+    pub(in crate::client) fn arrive(&self) {
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.go_on(Phase::Running(Instant::now()));
         }
     }
 
     /// Goes on to a later phase.
-    pub(super) fn go_on(&self, to: Phase) {
+    pub(in crate::client) fn go_on(&self, to: Phase) {
         self.phase.send_if_modified(|phase| {
             let later = to.order() > phase.order();
             if later {
@@ -69,7 +69,7 @@ impl Control {
 }
 
 /// Until a run is to end.
-pub(super) async fn ending(phase: &mut watch::Receiver<Phase>) {
+pub(in crate::client) async fn ending(phase: &mut watch::Receiver<Phase>) {
     // The switch outlives all who watch it.
     let ended = phase.wait_for(|phase| phase.order() >= Phase::Stopping.order()).await.is_err();
     debug_assert!(!ended);
