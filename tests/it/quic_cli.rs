@@ -34,7 +34,8 @@ fn a_filter_gives_what_matches_in_every_format() {
     each_once_in_order(&values(&live.done()), matching());
     // … and from the log.
     let with = |more: &[&str]| {
-        let (code, stdout, stderr) = quic.ends("subscribe", &[&filter, &["--from", "beginning"], more].concat(), "");
+        let (code, stdout, stderr) =
+            quic.ends("subscribe", &[&filter[..], &["--from", "beginning"], more].concat(), "");
         assert_eq!(code, 0, "{stderr}");
         stdout
     };

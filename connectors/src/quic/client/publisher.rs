@@ -118,23 +118,23 @@ impl Publisher {
         loop {
             let mut settled = pin!(self.link.settled.notified());
             settled.as_mut().enable();
-            let mut state = self.link.lock();
-            if let Some(error) = &state.failed {
-                return Err(error.clone().into());
-            }
-            let before = state.core.publish_queue_bytes();
-            match state.core.publish(event.key.as_deref(), &event.data, &event.headers) {
-                Ok(published) => {
-                    self.taken(&mut state, published, waiter.take(), before);
-                    return Ok(());
+            {
+                let mut state = self.link.lock();
+                if let Some(error) = &state.failed {
+                    return Err(error.clone().into());
                 }
-                Err(CoreError::Full { .. }) => {
-                    drop(state);
-                    settled.await;
+                let before = state.core.publish_queue_bytes();
+                match state.core.publish(event.key.as_deref(), &event.data, &event.headers) {
+                    Ok(published) => {
+                        self.taken(&mut state, published, waiter.take(), before);
+                        return Ok(());
+                    }
+                    Err(CoreError::Full { .. }) => {}
+                    Err(CoreError::Forbidden) => return Err(ClientError::Forbidden("publish").into()),
+                    Err(error) => return Err(PublishError::Unsendable(error)),
                 }
-                Err(CoreError::Forbidden) => return Err(ClientError::Forbidden("publish").into()),
-                Err(error) => return Err(PublishError::Unsendable(error)),
             }
+            settled.await;
         }
     }
 

@@ -31,7 +31,8 @@ impl Batch {
 
     /// Where the partition goes on behind them: to be kept with what was made of them, or committed.
     pub fn next_offset(&self) -> u64 {
-        self.received.settled_to
+        let Received { settled_to, .. } = &self.received;
+        *settled_to
     }
 
     /// The events.
