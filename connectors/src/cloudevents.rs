@@ -13,8 +13,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use attributes::AttributeError;
-pub(crate) use attributes::{check_name, check_value, is_json_type, is_media_type};
+pub use attributes::{AttributeError, check_name, check_value};
+pub(crate) use attributes::{is_json_type, is_media_type};
 pub use binary::{BinaryError, decode_binary};
 pub use decode::{DecodeError, Decoder};
 pub use encode::{PROPERTIES_EXTENSION, write_structured};

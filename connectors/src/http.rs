@@ -23,6 +23,7 @@ mod stats;
 mod tests;
 
 pub use config::HttpConfig;
+pub use ndjson::KeyPointer;
 pub use problem::Problem;
 pub use source::{Fallback, ResponseBody, serve};
 pub use stats::{HttpStats, RejectReason};

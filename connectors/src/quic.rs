@@ -9,8 +9,10 @@
 //! | [`tls`] | certificates, resumption and 0-RTT of the listener, and whom a client trusts |
 //! | [`secret`] | the keys that outlive a restart |
 //! | [`source`] | the listener of a core: between streams, session cores and the log |
+//! | [`client`] | a client of it for Rust programs: `Subscriber` and `Publisher` |
 //! | [`config`] | its settings |
 
+pub mod client;
 pub mod config;
 pub mod endpoint;
 pub mod frame;

@@ -21,6 +21,7 @@ Examples:
   anabranch demo                                    a node and a fleet of 100,000 devices, for 20 seconds
   anabranch check --config anabranch.toml           every problem of a configuration at once
   anabranch tail --filter 'temp > 30'               follow the log of a running node
+  anabranch subscribe --filter 'temp > 30'          the same over QUIC: resumes, commits, writes Parquet; needs --quic-listen
   anabranch mqtt sub 'plant/#'                      follow topics of a node with --mqtt-listen, or of any MQTT broker
   anabranch pipe --route 'temp > 30=>parquet:hot' events.ndjson"
 )]
@@ -65,6 +66,10 @@ pub enum Command {
     Replay(crate::replay::ReplayArgs),
     /// List events that no webhook took, or send them again.
     DeadLetters(crate::dead_letters::DeadLettersArgs),
+    /// Take events from a running node over QUIC, with a filter on the node and a position that is kept.
+    Subscribe(crate::quic::SubscribeArgs),
+    /// Send lines of JSON to a running node over QUIC, and say what became of them.
+    Publish(crate::quic::PublishArgs),
     /// Publish and subscribe over MQTT, and make lines for a password file.
     Mqtt(crate::mqtt::MqttArgs),
 }

@@ -17,6 +17,8 @@ pub mod mqtt;
 pub mod node;
 pub mod pipe;
 pub mod render;
+pub(crate) mod progress;
+pub mod quic;
 pub mod replay;
 pub mod run;
 pub mod signals;

@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Command::Tail(args) => server::tail::run(args),
         Command::Replay(args) => server::replay::run(args),
         Command::DeadLetters(args) => server::dead_letters::run(args),
+        Command::Subscribe(args) => server::quic::subscribe(&args),
+        Command::Publish(args) => server::quic::publish(&args),
         Command::Mqtt(args) => server::mqtt::run(args),
     }
 }

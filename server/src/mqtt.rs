@@ -72,7 +72,7 @@ pub fn run(args: MqttArgs) -> ExitCode {
 }
 
 /// Ctrl-C or SIGTERM.
-async fn told_to_stop() {
+pub(crate) async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -10,7 +10,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,11 +18,10 @@ use clap::Args;
 use connectors::file::LineFormat;
 use connectors::parquet::Compression;
 
+use crate::progress::Progress;
 use input::Lines;
 use routes::{LineError, Routes};
 
-/// What the progress line shows.
-const PROGRESS: &str = "{spinner} {bytes} read, {bytes_per_sec}; {msg}";
 /// Bad lines that are named one by one; the rest is counted.
 const BAD_LINES_NAMED_MAX: u64 = 20;
 
@@ -151,7 +150,8 @@ fn pipe(args: &PipeArgs, routes: &mut Routes, progress: &Progress, report: &mut 
                     Err(LineError::Output(error)) => return Err(error),
                 }
             }
-            progress.add(chunk.bytes.len() as u64, routes.seen(), routes.matched());
+            progress
+                .add(chunk.bytes.len() as u64, || format!("{} events, {} matched", routes.seen(), routes.matched()));
             // The source has no more just now: who looks at the other end is not to wait for a full buffer.
             if chunk.is_short() {
                 routes.flush()?;
@@ -162,41 +162,4 @@ fn pipe(args: &PipeArgs, routes: &mut Routes, progress: &Progress, report: &mut 
         }
     }
     Ok(())
-}
-
-/// A line on the terminal while work goes on.
-struct Progress(Option<indicatif::ProgressBar>);
-
-impl Progress {
-    fn start() -> Self {
-        if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() && !std::io::stdin().is_terminal() {
-            return Self(None);
-        }
-        let bar = indicatif::ProgressBar::new_spinner();
-        let style = indicatif::ProgressStyle::with_template(PROGRESS);
-        bar.set_style(style.expect("the template is a constant and a test draws it"));
-        Self(Some(bar))
-    }
-
-    fn add(&self, bytes: u64, seen: u64, matched: u64) {
-        if let Some(bar) = &self.0 {
-            bar.inc(bytes);
-            bar.set_message(format!("{seen} events, {matched} matched"));
-        }
-    }
-
-    /// A message of its own line.
-    fn above(&self, message: &str) {
-        match &self.0 {
-            Some(bar) => bar.suspend(|| eprintln!("{message}")),
-            None => eprintln!("{message}"),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-            let _ = std::io::stderr().flush();
-        }
-    }
 }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 pub(crate) use follow::words;
 use follow::{Follower, Node, NodeError};
 use print::Format;
+pub(crate) use print::pretty;
 
 /// Lines that wait for a slow terminal before following pauses.
 const PAGES_WAITING_MAX: usize = 8;

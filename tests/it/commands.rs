@@ -6,7 +6,7 @@ use crate::support::run;
 fn help_is_there_and_names_every_command() {
     let (code, stdout, _) = run(&["--help"], "");
     assert_eq!(code, 0);
-    for command in ["run", "check", "demo", "pipe", "explain", "tail", "dead-letters", "mqtt"] {
+    for command in ["run", "check", "demo", "pipe", "explain", "tail", "dead-letters", "mqtt", "subscribe", "publish"] {
         assert!(stdout.contains(command), "{command} is not in --help");
         let (code, help, _) = run(&[command, "--help"], "");
         assert!(code == 0 && help.len() > 200, "{command} --help says too little");

@@ -6,6 +6,7 @@
 
 mod beside;
 mod commands;
+mod credentials;
 mod dedup;
 mod end_to_end;
 mod extraction;
@@ -19,6 +20,9 @@ mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;
 mod python;
+mod quic_cli;
+mod quic_client;
+mod quic_node;
 mod quic_ledger;
 mod quic_python;
 mod replay;

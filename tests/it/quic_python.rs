@@ -3,6 +3,8 @@
 //! What always holds: the Python of the tests' cache has the packages of `requirements.txt`; where there is no Python at all the tests say
 //! so, loudly. What the client says goes into the message of a failure.
 
+mod access;
+
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -50,19 +52,25 @@ struct Quic {
     node: Option<Node>,
     /// `host:port`
     address: String,
-    fingerprint: String,
+    /// Where the node's certificate is its own.
+    fingerprint: Option<String>,
     python: PathBuf,
     folder: tempfile::TempDir,
 }
 
 impl Quic {
     fn start(python: PathBuf) -> Self {
+        Self::with(python, "")
+    }
+
+    /// With tables of the configuration.
+    fn with(python: PathBuf, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("anabranch.toml"), "[listeners.quic]\nlisten = \"127.0.0.1:0\"\n")
-            .expect("writes");
-        let (address, fingerprint) = ("127.0.0.1:0".to_owned(), String::new());
-        let mut quic = Self { node: None, address, fingerprint, python, folder };
-        quic.run();
+        let config = format!("[listeners.quic]\nlisten = \"127.0.0.1:0\"\n\n{settings}");
+        std::fs::write(folder.path().join("anabranch.toml"), config).expect("writes");
+        let address = "127.0.0.1:0".to_owned();
+        let mut quic = Self { node: None, address, fingerprint: None, python, folder };
+        quic.run(!settings.contains("[listeners.quic.tls]"));
         quic
     }
 
@@ -70,11 +78,11 @@ impl Quic {
         self.folder.path().join("data")
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, is_own_certificate: bool) {
         let more = ["--quic-listen", &self.address];
         let node = Node::start_with(&self.folder.path().join("anabranch.toml"), &self.data(), "127.0.0.1:0", &more);
         self.address = node.address("quic");
-        self.fingerprint = node.word("sha256:");
+        self.fingerprint = is_own_certificate.then(|| node.word("sha256:"));
         self.node = Some(node);
     }
 
@@ -85,14 +93,15 @@ impl Quic {
     /// kill -9, and up again on the same port with the same data.
     fn kill_and_start(&mut self) {
         self.node.take().expect("it runs").kill();
-        self.run();
+        self.run(self.fingerprint.is_some());
     }
 
     /// `python -m anabranch_quic` with the address and these arguments.
     fn client(&self, args: &[&str]) -> Command {
-        let known =
-            ["-m", "anabranch_quic", &self.address, "--fingerprint", &self.fingerprint, "--idle-timeout-s", "3"];
-        let mut client = command(&self.python, &known);
+        let mut client = command(&self.python, &["-m", "anabranch_quic", &self.address, "--idle-timeout-s", "3"]);
+        if let Some(fingerprint) = &self.fingerprint {
+            client.args(["--fingerprint", fingerprint]);
+        }
         client.args(args);
         client
     }
@@ -171,7 +180,7 @@ fn its_codec_reads_the_examples_of_the_specification() {
 fn it_finds_what_the_specification_says() {
     let Some(python) = python() else { return };
     let quic = Quic::start(python);
-    let args = ["talk.py", &quic.address, &quic.fingerprint];
+    let args = ["talk.py", &quic.address, quic.fingerprint.as_ref().expect("its own certificate")];
     Beside::start(&mut command(&quic.python, &args)).done();
 }
 
@@ -203,6 +212,23 @@ fn a_filter_gives_exactly_what_matches() {
     let more = ["sub", "--from", "earliest", "--count", "1500"];
     let said = Beside::start(command(&quic.python, &args).args(more)).done();
     assert_eq!(said.lines().count(), 1_500);
+}
+
+#[test]
+fn a_route_has_its_filter_and_its_properties() {
+    let Some(python) = python() else { return };
+    let route = "[[routes]]\nname = \"hot\"\nfilter = \"n >= 300 AND kind = 'a'\"\nendpoint = \"hub\"\n";
+    let enrichment = "[[enrichments]]\nkey = \"site\"\nvalue = \"hh\"\nendpoints = [\"hub\"]\n";
+    let quic = Quic::with(python, &format!("{route}\n{enrichment}"));
+    quic.post(0..900);
+    let said =
+        Beside::start(&mut quic.client(&["sub", "--route", "hot", "--from", "earliest", "--count", "200"])).done();
+    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.iter().all(|line| line["headers"]["site"] == "hh"), "{said}");
+    let events: Vec<Given> = lines.iter().map(|line| Given::read(line).expect("an event")).collect();
+    each_once_in_order(&events, (300..900).filter(|n| n % 3 == 0));
+    let mut both = Beside::start(&mut quic.client(&["sub", "--route", "hot", "--filter", "n = 1"]));
+    assert!(!both.ended().success() && both.said().contains("filter_invalid"), "{}", both.said());
 }
 
 #[test]

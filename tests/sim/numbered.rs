@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::batch::{Batch, BatchBuilder, HeaderWriter, ProducerStamp, partition_of, seal_records};
-use engine::log::{ReadError, Storage, write_whole};
+use engine::log::{ReadError, write_whole};
 use engine::mesh::{Ack, AckLevel, Refused, Submitted, Ticket};
 use engine::ring::{Bell, Consumer, Producer, ring};
 use engine::shard::{Command, ProducerProgress, ProducerReport, Shard};

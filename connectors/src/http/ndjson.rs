@@ -29,6 +29,27 @@ impl KeyPointer {
             _ => value.get(step),
         })
     }
+
+    /// The partition key of a document: a string, or an integer as it is written, for which `room` is. The message says what is wrong.
+    pub fn key<'k>(&self, root: Value<'k>, room: &'k mut String) -> Result<&'k [u8], String> {
+        use std::fmt::Write;
+        let what = match self.find(root).map(Value::kind) {
+            Some(Kind::String(text)) if !text.is_empty() && text.len() <= engine::limits::KEY_BYTES_MAX => {
+                return Ok(text.as_bytes());
+            }
+            Some(Kind::Int(number)) => {
+                room.clear();
+                write!(room, "{number}").expect("writing to a string");
+                return Ok(room.as_bytes());
+            }
+            None => "nothing is there",
+            Some(Kind::String("")) => "an empty string is there",
+            Some(Kind::String(_)) => "a string longer than 1024 bytes is there",
+            Some(_) => "another kind of value is there",
+        };
+        let pointer = self.0.join("/");
+        Err(format!("the partition key must be a string or an integer at /{pointer}: {what}"))
+    }
 }
 
 /// Decodes the lines of one body into a submission.
@@ -160,27 +181,9 @@ impl LineDecoder {
         };
         let key = match &self.key {
             None => None,
-            Some(pointer) => match pointer.find(document.root()).map(Value::kind) {
-                Some(Kind::String(text)) if !text.is_empty() && text.len() <= engine::limits::KEY_BYTES_MAX => {
-                    Some(text.as_bytes())
-                }
-                Some(Kind::Int(number)) => {
-                    use std::fmt::Write;
-                    self.key_text.clear();
-                    write!(self.key_text, "{number}").expect("writing to a string");
-                    Some(self.key_text.as_bytes())
-                }
-                found => {
-                    let pointer = format!("/{}", pointer.0.join("/"));
-                    let what = match found {
-                        None => "nothing is there",
-                        Some(Kind::String("")) => "an empty string is there",
-                        Some(Kind::String(_)) => "a string longer than 1024 bytes is there",
-                        Some(_) => "another kind of value is there",
-                    };
-                    let detail = format!("the partition key must be a string or an integer at {pointer}: {what}");
-                    return self.rejects.add(RejectReason::MissingKey, detail);
-                }
+            Some(pointer) => match pointer.key(document.root(), &mut self.key_text) {
+                Ok(key) => Some(key),
+                Err(detail) => return self.rejects.add(RejectReason::MissingKey, detail),
             },
         };
         let pushed = into.push(key, line, &self.headers, now_ms);

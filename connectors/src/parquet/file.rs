@@ -173,19 +173,30 @@ impl FileWriter {
     }
 
     /// Encodes the rest and gives the file its name. Once this returns it survives power loss.
-    pub fn finish(mut self) -> Result<Finished, FileError> {
+    pub fn finish(self) -> Result<Finished, FileError> {
+        let path = self.dir.join(names::file_name(self.partition, self.first, self.last));
+        let range = [("first_offset", self.first), ("last_offset", self.last), ("rows", self.rows)];
+        self.finish_with(path, &range)
+    }
+
+    /// The same under a name of one's own, in the same folder: for a file of rows from several partitions.
+    pub fn finish_as(self, name: &str) -> Result<Finished, FileError> {
+        let path = self.dir.join(name);
+        let rows = [("rows", self.rows)];
+        self.finish_with(path, &rows)
+    }
+
+    fn finish_with(mut self, path: PathBuf, metadata: &[(&str, u64)]) -> Result<Finished, FileError> {
         self.encode()?;
         let encode = |error| FileError::Encode { path: self.temporary.clone(), error };
         let Output::Begun(mut writer) = self.output else {
             return Err(encode(ParquetError::General("a file without rows".to_owned())));
         };
-        let range = [("first_offset", self.first), ("last_offset", self.last), ("rows", self.rows)];
-        for (key, number) in range {
+        for (key, number) in metadata {
             writer.append_key_value_metadata(KeyValue::new(format!("anabranch.{key}"), number.to_string()));
         }
         writer.finish().map_err(encode)?;
         let bytes = writer.bytes_written() as u64;
-        let path = self.dir.join(names::file_name(self.partition, self.first, self.last));
         let named = (|| {
             writer.inner().sync_all()?;
             std::fs::rename(&self.temporary, &path)?;

@@ -8,7 +8,7 @@
 mod hub;
 mod outlet;
 mod publish;
-mod session;
+mod connection;
 mod stats;
 mod turn;
 
@@ -32,7 +32,7 @@ use super::session::QuicLimits;
 use super::session::server::PublishTicket;
 use crate::intake::{Appends, Intake};
 use crate::mqtt::access::Access;
-use session::Session;
+use connection::Session;
 
 /// How often clients are told how far the log was looked through for them.
 const POSITION_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,6 +58,9 @@ pub struct Shared {
     pub partitions: u32,
 }
 
+/// A published batch on its way.
+type Appending = (Rc<Session>, PublishTicket);
+
 /// The connections of a core. Never touched by two threads.
 pub struct Core {
     shared: Arc<Shared>,
@@ -65,7 +68,7 @@ pub struct Core {
     hub: Box<dyn Hub>,
     appends: RefCell<Appends>,
     /// By the number of an append: whose it is.
-    appending: RefCell<Vec<Option<(Rc<Session>, PublishTicket)>>>,
+    appending: RefCell<Vec<Option<Appending>>>,
     turn_waker: RefCell<Option<Waker>>,
     /// The shards have no room: no publish stream is read.
     is_blocked: Cell<bool>,
@@ -102,7 +105,7 @@ impl Core {
             arrived.connection.close(code(Code::GOING_AWAY), b"the node stops");
             return;
         }
-        tokio::task::spawn_local(session::run(self.clone(), arrived));
+        tokio::task::spawn_local(connection::run(self.clone(), arrived));
     }
 
     /// Does what has to be done for all connections, until `shutdown` resolves; then clients are told and have a moment.

@@ -51,7 +51,9 @@ pub fn restore(state: &State, reader: &LogReader, window_ms: u64, shards: &mut [
     saved.progress.retain(|one| one.seen_ms >= since_ms && !strange.contains(&one.partition));
     saved.progress.sort_unstable_by_key(|one| one.seen_ms);
     let count = shards.len();
-    for one in &saved.progress {
+    for one in &mut saved.progress {
+        // A clock that was ahead is not followed.
+        one.seen_ms = one.seen_ms.min(now_ms);
         shards[one.partition as usize % count].restore_producer(one);
     }
     for partition in 0..reader.partitions() {

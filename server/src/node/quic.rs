@@ -83,7 +83,7 @@ impl Quic {
     /// Reads the files of access and TLS again; what cannot be read stays as it was.
     pub fn reload(&self) {
         match self.access.reload() {
-            Ok(()) => drop(self.renewals.send_replace(())),
+            Ok(()) => self.renewals.send_modify(|()| {}),
             Err(error) => tracing::error!(%error, "QUIC: the old permissions and passwords go on"),
         }
         if let Err(error) = self.listener.reload() {

@@ -29,7 +29,7 @@ fn piped(dir: &Path, typed: &[&str], input: &str) -> Result<Vec<String>, String>
     args.files.push(file.clone());
     let mut routes = Routes::compile(&args, 1_000, false)?;
     let mut reported = Vec::new();
-    pipe(&args, &mut routes, &Progress(None), &mut |message| {
+    pipe(&args, &mut routes, &Progress::none(), &mut |message| {
         reported.push(message.replace(&file.display().to_string(), "IN"))
     })
     .and(routes.finish())?;
@@ -74,7 +74,7 @@ fn bad_lines_are_named_and_cost_only_themselves() {
     args.files.push(dir.path().join("input.ndjson"));
     let mut routes = Routes::compile(&args, 0, false).expect("compiles");
     let mut reported = 0;
-    pipe(&args, &mut routes, &Progress(None), &mut |_| reported += 1).and(routes.finish()).expect("writes");
+    pipe(&args, &mut routes, &Progress::none(), &mut |_| reported += 1).and(routes.finish()).expect("writes");
     assert_eq!((reported, routes.matched()), (3, 2));
 }
 
@@ -218,5 +218,5 @@ fn lines_and_their_numbers_do_not_depend_on_how_they_come() {
 
 #[test]
 fn the_progress_template_is_one() {
-    assert!(indicatif::ProgressStyle::with_template(PROGRESS).is_ok());
+    assert!(indicatif::ProgressStyle::with_template(crate::progress::PROGRESS).is_ok());
 }

@@ -29,7 +29,8 @@ pub(super) fn print(out: &mut impl Write, page: &Page, count: usize, format: For
     out.flush()
 }
 
-fn pretty(out: &mut impl Write, partition: u32, offset: u64, event: &str) -> io::Result<()> {
+/// One structured CloudEvent in columns: partition and offset, time, type, source, subject, data. Without a line end.
+pub(crate) fn pretty(out: &mut impl Write, partition: u32, offset: u64, event: &str) -> io::Result<()> {
     let event: Map<String, Value> = serde_json::from_str(event).unwrap_or_default();
     let text = |name| event.get(name).and_then(Value::as_str).unwrap_or("-");
     let place = format!("{partition}:{offset}");

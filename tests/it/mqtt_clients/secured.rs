@@ -1,41 +1,10 @@
 //! TLS with client certificates, tokens and passwords: others' clients get in by them, and not without.
 
-use std::path::Path;
 use std::process::Command;
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-
 use super::{Beside, has_mosquitto_clients, mqtt_js, paho, with_mqtt_js, with_paho};
+use crate::credentials::{Issuer, PASSWORDS, authority, certificate, write};
 use crate::mqtt_broker::Broker;
-
-/// "correct horse", as cheap as bcrypt goes.
-const PASSWORDS: &str = "meter-7:$2b$04$QQZnZoIsKKHZQ5VmWfgwR.xkmdPuXFlrut.554DCsa0mLSzOuMK3u\n";
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signs")
-}
-
-/// Writes `NAME.pem` and `NAME.key` of a certificate that `by` signed.
-fn certificate(folder: &Path, name: &str, hosts: &[&str], by: &Authority) {
-    let mut params =
-        CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).expect("names");
-    params.distinguished_name.push(DnType::CommonName, name);
-    let key = KeyPair::generate().expect("a key");
-    let signed = params.signed_by(&key, by).expect("signs");
-    write(folder, &format!("{name}.pem"), &signed.pem());
-    write(folder, &format!("{name}.key"), &key.serialize_pem());
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).expect("writes");
-}
 
 /// Files of a test, and a broker that asks for certificates.
 struct Secured {
@@ -113,28 +82,21 @@ fn without_a_good_certificate_the_door_is_shut() {
 fn tokens_open_the_door() {
     let Some(python) = paho() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let keys = [(), ()].map(|()| EncodingKey::from_ec_der(KeyPair::generate().expect("a key").serialized_der()));
-    let public = Jwk::from_encoding_key(&keys[0], Algorithm::ES256).expect("a public key");
-    write(folder.path(), "keys.json", &serde_json::to_string(&JwkSet { keys: vec![public] }).expect("is JSON"));
+    let (ours, theirs) = (Issuer::new(), Issuer::new());
+    write(folder.path(), "keys.json", &ours.public());
     let broker = Broker::with(&format!(
         "[listeners.mqtt.access]\nanonymous = \"no\"\n[listeners.mqtt.access.jwt]\njwks_file = '{}/keys.json'\naudience = [\"node\"]\n",
         folder.path().display()
     ));
     let url = format!("mqtt://{}", broker.address());
-    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-    let token = |key: &EncodingKey, audience: &str, expires_s: u64| {
-        let claims = serde_json::json!({"sub": "meter-7", "aud": audience, "exp": expires_s});
-        encode(&Header::new(Algorithm::ES256), &claims, key).expect("signs")
-    };
-    let good = token(&keys[0], "node", now_s + 600);
     let with = |how: &[&str]| Beside::start(&mut with_paho(&python, &[&[url.as_str(), "talk"], how].concat()));
-    with(&["--user", "meter-7", "--password", &good]).done();
+    with(&["--user", "meter-7", "--password", &ours.token("node", 600)]).done();
     let mut bad = vec![
         with(&[]),
         with(&["--user", "meter-7", "--password", "no token"]),
-        with(&["--user", "meter-7", "--password", &token(&keys[1], "node", now_s + 600)]),
-        with(&["--user", "meter-7", "--password", &token(&keys[0], "others", now_s + 600)]),
-        with(&["--user", "meter-7", "--password", &token(&keys[0], "node", now_s - 600)]),
+        with(&["--user", "meter-7", "--password", &theirs.token("node", 600)]),
+        with(&["--user", "meter-7", "--password", &ours.token("others", 600)]),
+        with(&["--user", "meter-7", "--password", &ours.token("node", -600)]),
     ];
     for refused in &mut bad {
         assert!(!refused.ended().success(), "{}", refused.said());

@@ -21,15 +21,23 @@ use crate::mqtt::session::{Position, Session, Subscription, Waiting, split_share
 use crate::mqtt::store::{self, Changes};
 
 impl Broker {
+    /// What was acknowledged before a change of subscriptions is to be shown to those that were there: until the tap has shown it, the
+    /// connection is paused. Then the packet comes again.
+    fn waits_for_tap(&mut self, connection: &mut Connection) -> bool {
+        if std::mem::take(&mut connection.is_resumed) || self.has_seen_acknowledged() {
+            return false;
+        }
+        let partitions = self.tap.len() as u32;
+        let acknowledged = (0..partitions).map(|partition| self.node.acked.get(partition)).collect();
+        connection.is_paused = true;
+        self.paused.push((connection.place, acknowledged));
+        true
+    }
+
     pub(super) fn handle_subscribe(&mut self, connection: &mut Connection, subscribe: &Subscribe<'_>) -> Handled {
-        if !connection.is_resumed && !self.has_seen_acknowledged() {
-            let partitions = self.tap.len() as u32;
-            let acknowledged = (0..partitions).map(|partition| self.node.acked.get(partition)).collect();
-            connection.is_paused = true;
-            self.paused.push((connection.place, acknowledged));
+        if self.waits_for_tap(connection) {
             return Handled::Later;
         }
-        connection.is_resumed = false;
         if subscribe.subscription_id.is_some() && !self.node.settings.subscription_ids_available {
             let detail = "subscription identifiers are not available";
             self.end(connection, Ending::error(Reason::SubscriptionIdentifiersNotSupported, detail));
@@ -209,6 +217,9 @@ impl Broker {
     }
 
     pub(super) fn handle_unsubscribe(&mut self, connection: &mut Connection, unsubscribe: &Unsubscribe<'_>) -> Handled {
+        if self.waits_for_tap(connection) {
+            return Handled::Later;
+        }
         let Some(mut session) = connection.session.take() else { return Handled::Done };
         let mut reasons = Vec::new();
         for filter in unsubscribe.filters {

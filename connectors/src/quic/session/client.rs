@@ -43,6 +43,8 @@ pub struct ClientSettings {
     pub producer: [u8; 16],
     /// Publish streams wanted: partitions are dealt to them, and a lost packet delays only those of its own.
     pub publish_streams: u32,
+    /// A partition's frame that has so many bytes is sent.
+    pub publish_frame_bytes: usize,
     /// Bytes of events that wait for their ACK before no more are taken.
     pub publish_queue_bytes_max: usize,
     /// Things to report that wait to be polled; a node that sends more without being paid for it ends the connection.
@@ -58,6 +60,7 @@ impl Default for ClientSettings {
             password: String::new(),
             producer: [0; 16],
             publish_streams: 1,
+            publish_frame_bytes: engine::limits::BATCH_BYTES_SEAL,
             publish_queue_bytes_max: 16 * 1024 * 1024,
             events_max: 64 * 1024,
         }
@@ -79,7 +82,10 @@ pub struct Client {
     is_welcome: bool,
     inbox: Inbox,
     out: Vec<u8>,
+    /// What subscriptions brought, in order.
     events: VecDeque<Event>,
+    /// What concerns the connection, commits and publishing: nobody has to take events to learn it.
+    notices: VecDeque<Event>,
     subscriptions: Vec<Subscription>,
     next_handle: u32,
     /// The next number of a subscription on this connection.
@@ -93,7 +99,7 @@ pub struct Client {
 impl Client {
     /// Not connected yet.
     pub fn new(settings: ClientSettings) -> Self {
-        let publisher = Publisher::new(settings.producer, settings.publish_streams, settings.publish_queue_bytes_max);
+        let publisher = Publisher::new(&settings);
         Self {
             settings,
             is_connected: false,
@@ -101,6 +107,7 @@ impl Client {
             inbox: Inbox::default(),
             out: Vec::new(),
             events: VecDeque::new(),
+            notices: VecDeque::new(),
             subscriptions: Vec::new(),
             next_handle: 1,
             next_number: 1,
@@ -234,9 +241,29 @@ impl Client {
         self.publisher.streams()
     }
 
-    /// When [`poll_publish`](Self::poll_publish) has something again though nothing else happens.
-    pub fn next_due_ms(&self) -> Option<u64> {
-        self.publisher.next_due_ms()
+    /// When, later than `now_ms`, [`poll_publish`](Self::poll_publish) has something again though nothing else happens.
+    pub fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
+        self.publisher.next_due_ms(now_ms)
+    }
+
+    /// Partitions of the log; 0 before the first WELCOME.
+    pub fn partitions(&self) -> u32 {
+        self.publisher.partitions()
+    }
+
+    /// How many events of a partition were published.
+    pub fn published(&self, partition: u32) -> u64 {
+        self.publisher.published(partition)
+    }
+
+    /// Bytes of frames that wait for their ACK.
+    pub fn publish_queue_bytes(&self) -> usize {
+        self.publisher.queue_bytes()
+    }
+
+    /// [`poll_event`](Self::poll_event) has something of a subscription.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Appends what is to be sent on the control stream; `true` if that is something.
@@ -246,8 +273,17 @@ impl Client {
         has_some
     }
 
-    /// Something has happened, or came.
+    /// Something has happened that is not part of a subscription's row: [`Event::Welcome`], [`Event::Committed`],
+    /// [`Event::Rejected`], [`Event::Forgotten`], [`Event::GoingAway`], [`Event::Postponed`].
+    pub fn poll_notice(&mut self) -> Option<Event> {
+        self.notices.pop_front()
+    }
+
+    /// Something has happened, or came. Notices come before what subscriptions brought.
     pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(notice) = self.poll_notice() {
+            return Some(notice);
+        }
         let event = self.events.pop_front()?;
         let handed = match &event {
             Event::Batch(received) => {
@@ -293,9 +329,8 @@ impl Client {
             Control::Subscribed(subscribed) => self.handle_subscribed(&subscribed)?,
             Control::Refused(refused) => {
                 let Some(at) = self.numbered(refused.subscription) else { return Ok(()) };
-                if refused.code == Code::GOING_AWAY {
-                    // The next connection will ask again.
-                    self.subscriptions[at].handle_disconnected();
+                if is_passing(refused.code) && !self.subscriptions[at].is_leaving() {
+                    self.postpone(at, refused.code, refused.text);
                     return Ok(());
                 }
                 let subscription = self.subscriptions.remove(at).handle;
@@ -310,6 +345,13 @@ impl Client {
                     self.subscribe_all();
                     return Ok(());
                 }
+                // Nobody has asked for the end: something of the node's has stopped.
+                let is_unasked = is_passing(ended.code) || ended.code == Code::NONE;
+                if is_unasked && !self.subscriptions[at].is_leaving() {
+                    self.forget_streams(ended.subscription);
+                    self.postpone(at, ended.code, ended.text);
+                    return Ok(());
+                }
                 let subscription = self.subscriptions.remove(at).handle;
                 let (code, text, advice) = (ended.code, ended.text.to_owned(), ended.advice.to_owned());
                 self.events.push_back(Event::Ended { subscription, code, text, advice });
@@ -322,15 +364,15 @@ impl Client {
                     Code::NONE => Ok(()),
                     code => Err((code, committed.text.to_owned())),
                 };
-                self.events.push_back(Event::Committed { request: first.request, result });
+                self.notices.push_back(Event::Committed { request: first.request, result });
             }
             Control::Ack(ack) => self.publisher.handle_ack(&ack)?,
             Control::Nack(nack) => {
                 if let Some(event) = self.publisher.handle_nack(&nack, now_ms)? {
-                    self.events.push_back(event);
+                    self.notices.push_back(event);
                 }
             }
-            Control::GoAway(going) => self.events.push_back(Event::GoingAway {
+            Control::GoAway(going) => self.notices.push_back(Event::GoingAway {
                 code: going.code,
                 after_ms: going.after_ms,
                 text: going.text.to_owned(),
@@ -342,7 +384,7 @@ impl Client {
     }
 
     fn check_events(&self) -> Result<(), Fault> {
-        if self.events.len() > self.settings.events_max {
+        if self.events.len() + self.notices.len() > self.settings.events_max {
             return Err(Fault::new(Code::LIMIT, "the node sends more than the client takes"));
         }
         Ok(())
@@ -354,8 +396,15 @@ impl Client {
         }
         self.publisher.handle_welcome(welcome)?;
         self.commits.iter().for_each(|commit| write_commit(commit, &mut self.out));
-        self.events.push_back(Event::Welcome(Greeting::of(welcome)));
+        self.notices.push_back(Event::Welcome(Greeting::of(welcome)));
         Ok(())
+    }
+
+    /// The next connection will ask again.
+    fn postpone(&mut self, at: usize, code: Code, text: &str) {
+        self.subscriptions[at].handle_disconnected();
+        let subscription = self.subscriptions[at].handle;
+        self.notices.push_back(Event::Postponed { subscription, code, text: text.to_owned() });
     }
 
     fn numbered(&self, number: u32) -> Option<usize> {
@@ -437,6 +486,11 @@ impl Client {
         let found = self.streams.swap_remove(at);
         if is_reset || found.is_at_boundary() { Ok(()) } else { Err(body::cut()) }
     }
+}
+
+/// The same subscription may well be taken later.
+fn is_passing(code: Code) -> bool {
+    matches!(code, Code::GOING_AWAY | Code::BUSY | Code::INTERNAL | Code::TIMEOUT | Code::CURSORS_FAILED)
 }
 
 fn write_commit(commit: &PendingCommit, out: &mut Vec<u8>) {

@@ -11,7 +11,7 @@ use engine::lane::Delivery;
 use quinn::SendStream;
 use tokio::sync::Notify;
 
-use super::session::Session;
+use super::connection::Session;
 use super::stats::add;
 use crate::quic::frame::{Code, DataFrame, DataHeader};
 use crate::quic::session::server::{write_lost, write_position};
@@ -189,7 +189,8 @@ impl Outlet {
     pub(super) async fn finish(&self) {
         self.0.is_over.set(true);
         self.0.wake();
-        for number in 0..self.0.groups.borrow().len() {
+        let groups = self.0.groups.borrow().len();
+        for number in 0..groups {
             let stream = self.0.groups.borrow_mut()[number].begin_last();
             let stream = match stream {
                 Some(stream) => self.write_all(number, stream).await,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use quinn::{ReadError, RecvStream};
 
-use super::session::Session;
+use super::connection::Session;
 use super::unix_ms;
 
 /// Bytes that are handed to the session core at a time.

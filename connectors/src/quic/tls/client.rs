@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::TLS13;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 
 use super::Fingerprint;
 use crate::quic::endpoint::Alpn;
@@ -103,6 +105,14 @@ pub fn client_config(
     Ok(quinn::ClientConfig::new(Arc::new(crypto)))
 }
 
+/// Another certificate than the one.
+#[derive(Debug, thiserror::Error)]
+#[error("it is {shown}, and not {known}")]
+struct WrongCertificate {
+    shown: Fingerprint,
+    known: Fingerprint,
+}
+
 /// Takes the one certificate, or any. In both cases the node has to prove that it has the key.
 #[derive(Debug)]
 struct KnownServer {
@@ -121,7 +131,8 @@ impl ServerCertVerifier for KnownServer {
     ) -> Result<ServerCertVerified, Error> {
         match self.fingerprint {
             Some(known) if known != Fingerprint::of(leaf) => {
-                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+                let wrong = WrongCertificate { shown: Fingerprint::of(leaf), known };
+                Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(wrong)))))
             }
             _ => Ok(ServerCertVerified::assertion()),
         }

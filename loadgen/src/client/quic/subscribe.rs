@@ -225,7 +225,9 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
         let access = self.plan.access.clone();
         let Link { connection, mut send, control, .. } = link;
         (self.used, self.committing, self.uncommitted) = (0, 0, 0);
-        (self.groups.clear(), self.streams.clear(), self.out.clear());
+        self.groups.clear();
+        self.streams.clear();
+        self.out.clear();
         self.write_subscribe();
         let (give, mut take) = mpsc::channel(PIECES_MAX);
         // Ended with this function.

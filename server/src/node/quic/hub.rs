@@ -104,6 +104,11 @@ impl Drop for Registration {
 }
 
 async fn open(around: Around, principal: String, wanted: Wanted, outlet: Outlet) -> Result<Serving, Rejection> {
+    if !wanted.route.is_empty() && !wanted.filter.is_empty() {
+        let text = "a subscription to a route takes no filter of its own";
+        let advice = "leave the filter out, or subscribe to all events with a filter that says both".to_owned();
+        return Err(Rejection { advice, ..Rejection::new(Code::FILTER_INVALID, text) });
+    }
     let mut config = around.config.clone();
     let named = match wanted.route.as_str() {
         "" => None,
@@ -173,11 +178,6 @@ fn refused(error: ObserveError) -> Rejection {
 
 fn compile(wanted: &Wanted, named: Option<&Named>) -> Result<(Observed, Vec<String>), Rejection> {
     let (text, dialect, source) = match named {
-        Some(_) if !wanted.filter.is_empty() => {
-            let text = "a subscription to a route takes no filter of its own";
-            let advice = "leave the filter out, or subscribe to all events with a filter that says both".to_owned();
-            return Err(Rejection { advice, ..Rejection::new(Code::FILTER_INVALID, text) });
-        }
         Some(named) => (named.route.filter.as_str(), named.route.dialect, Some(named.route.source)),
         None if wanted.filter.is_empty() => ("true", Dialect::Anabranch, None),
         None => (wanted.filter.as_str(), wanted.dialect, None),

@@ -3,8 +3,8 @@
     python -m anabranch_quic HOST:PORT sub [--filter TEXT] [--from earliest] …    each event as a line of JSON
     python -m anabranch_quic HOST:PORT pub < events.ndjson                        each line an object with key, headers and data
 
-`sub --positions` says where it is when it has subscribed, and at the end, in a form that `--from` takes. `pub` says each acknowledgement, each refusal, and at the
-end what became of all. Exit code 1: the reason is on the standard error.
+`sub --positions` says where it is when it has subscribed, and at the end, in a form that `--from` takes. `pub` says each
+acknowledgement, each refusal, and at the end what became of all. Exit code 1: the reason is on the standard error.
 """
 import argparse
 import asyncio

@@ -1,64 +1,22 @@
 """One connection of `anabranch/1` over aioquic: HELLO, subscriptions, commits and publish streams.
 
 What always holds: what the node sends is read as it comes and waits in the queue of its subscription, which credit bounds; nothing is
-sent before the node's certificate was looked at. A connection that has ended does not come back: see `Subscriber` and `Publisher`.
+sent that another than the node could read. A connection that has ended does not come back: see `Subscriber` and `Publisher`.
 """
 import asyncio
-import collections.abc
 import contextlib
-import dataclasses
 import hashlib
 import socket
-import ssl
 
 from aioquic.asyncio import QuicConnectionProtocol
 from aioquic.quic import events
-from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import frames
 from .wire import BATCH_BYTES_MAX, CONTROL_BYTES_MAX, OTHER_BYTES_MAX, Code, Fault, Frames, Type
 
-ALPN = "anabranch/1"
 AGENT = "anabranch-python/1"
-
-
-@dataclasses.dataclass
-class Target:
-    """Where the node is, how it is known, and who the client is to it."""
-
-    host: str
-    port: int
-    fingerprint: str | None = None
-    """SHA-256 of the node's certificate (DER) in hexadecimal, as the node prints it: for a certificate that nobody signed."""
-    ca_file: str | None = None
-    insecure: bool = False
-    """Talk to anybody who answers there."""
-    certificate_file: str | None = None
-    """The client's own certificate and key, PEM."""
-    key_file: str | None = None
-    token: str | collections.abc.Callable[[], str] | None = None
-    """A bearer token, or a function that gives the one to connect with."""
-    user: str | None = None
-    password: str | None = None
-    connect_timeout_s: float = 10
-    idle_timeout_s: float = 30
-    """A connection that is silent for so long is over."""
-    tickets: list = dataclasses.field(default_factory=list)
-    """What the node gave to be known by next time; each is used once. With one, HELLO and SUBSCRIBE go out with the first datagram."""
-
-    def configuration(self):
-        out = QuicConfiguration(is_client=True, alpn_protocols=[ALPN], server_name=self.host, idle_timeout=self.idle_timeout_s)
-        if self.ca_file:
-            out.load_verify_locations(cafile=self.ca_file)
-        if self.insecure or self.fingerprint:
-            # A fingerprint is looked at when the handshake is complete, before anything is sent.
-            out.verify_mode = ssl.CERT_NONE
-        if self.certificate_file:
-            out.load_cert_chain(self.certificate_file, self.key_file)
-        out.session_ticket = self.tickets.pop() if self.tickets else None
-        return out
 
 
 class Ended(ConnectionError):

@@ -9,9 +9,10 @@ import dataclasses
 import os
 import random
 
-from .connection import Ended, Target, connect
+from .connection import Ended, connect
 from .records import partition_of
 from .subscriber import WAIT_S_MAX, WAIT_S_MIN, Reconnect
+from .target import Target
 from .wire import Code, Fault
 
 FRAME_BYTES = 64 << 10

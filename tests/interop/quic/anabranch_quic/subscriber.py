@@ -7,8 +7,9 @@ import asyncio
 import dataclasses
 
 from . import frames
-from .connection import Ended, Refused, Target, connect
+from .connection import Ended, Refused, connect
 from .frames import Start, Want
+from .target import Target
 from .wire import Code
 
 GIVE_UP = {Code.MALFORMED, Code.FRAME_TOO_LARGE, Code.PROTOCOL, Code.UNKNOWN_FRAME, Code.EARLY_DATA, Code.UNAUTHENTICATED, Code.FORBIDDEN}

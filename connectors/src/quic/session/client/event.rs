@@ -39,6 +39,15 @@ pub enum Event {
         /// What to do.
         advice: String,
     },
+    /// The subscription is not served now; it goes on with the next connection, from where it is.
+    Postponed {
+        /// Its handle.
+        subscription: u32,
+        /// Why.
+        code: Code,
+        /// Why, for people.
+        text: String,
+    },
     /// Events.
     Batch(Received),
     /// The log does not have these events any more.

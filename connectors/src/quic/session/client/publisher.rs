@@ -1,13 +1,13 @@
 //! The client's published events until they are acknowledged, over as many connections as it takes.
 //!
 //! What always holds: per partition, frames are sent in order and without gap; a frame that is not acknowledged is sent again as
-//! it was; an event that was taken is acknowledged, or reported as rejected.
+//! it was, or in halves when the node says that an event of it is bad; an event that was taken is acknowledged, or reported as rejected.
 
 use std::collections::VecDeque;
 
-use engine::batch::{Batch, BatchBuilder, HEADER_BYTES, HeaderWriter, PushError, partition_of};
+use engine::batch::{Batch, BatchBuilder, HEADER_BYTES, HeaderWriter, PushError, Row, partition_of};
 
-use super::Event;
+use super::{ClientSettings, Event};
 use crate::quic::frame::{Ack, Code, Nack, Producer, PublishFrame, Welcome, write_publish_head};
 use crate::quic::session::Fault;
 
@@ -69,6 +69,28 @@ impl Frame {
     fn end(&self) -> u64 {
         self.sequence + self.count()
     }
+
+    fn bytes(&self) -> usize {
+        self.batch.bytes().len()
+    }
+
+    /// Two with about half of its events each; none if it has one event.
+    fn halves(&self) -> Option<[Self; 2]> {
+        let rows = self.batch.rows();
+        let (first, second) = rows.split_at(rows.len() / 2);
+        let half = |rows: &[Row], before: u64| {
+            let bytes = self.batch.bytes();
+            let mut builder = BatchBuilder::new(self.batch.partition());
+            for row in rows {
+                let mut headers = HeaderWriter::default();
+                headers.put_encoded(row.headers.of(bytes).unwrap_or_default(), row.header_count as usize);
+                // All of them were in one batch already.
+                builder.push(row.key.of(bytes), row.value.of(bytes).unwrap_or_default(), &headers, 0).ok()?;
+            }
+            Some(Self { sequence: self.sequence + before, number: self.number + before, batch: builder.seal()? })
+        };
+        Some([half(first, 0)?, half(second, first.len() as u64)?])
+    }
 }
 
 #[derive(Debug)]
@@ -127,23 +149,29 @@ pub(super) struct Publisher {
     opened: Vec<bool>,
     partitions: Vec<Partition>,
     frame_bytes_max: usize,
+    /// A builder of so many bytes is sealed.
+    frame_bytes: usize,
     queue_bytes: usize,
     queue_bytes_max: usize,
     round_robin: u32,
+    /// The last WELCOME allowed no publish stream.
+    is_forbidden: bool,
 }
 
 impl Publisher {
-    pub fn new(id: [u8; 16], streams_wanted: u32, queue_bytes_max: usize) -> Self {
+    pub fn new(settings: &ClientSettings) -> Self {
         Self {
-            id,
-            streams_wanted: streams_wanted.max(1),
+            id: settings.producer,
+            streams_wanted: settings.publish_streams.max(1),
             streams: 0,
             opened: Vec::new(),
             partitions: Vec::new(),
             frame_bytes_max: 0,
+            frame_bytes: settings.publish_frame_bytes,
             queue_bytes: 0,
-            queue_bytes_max,
+            queue_bytes_max: settings.publish_queue_bytes_max,
             round_robin: 0,
+            is_forbidden: false,
         }
     }
 
@@ -168,6 +196,7 @@ impl Publisher {
             return Err(Fault::protocol(text));
         }
         self.streams = self.streams_wanted.min(welcome.publish_streams_max);
+        self.is_forbidden = self.streams == 0;
         self.opened = vec![false; self.streams as usize];
         self.frame_bytes_max = welcome.publish_bytes_max as usize;
         Ok(())
@@ -183,7 +212,7 @@ impl Publisher {
         if partitions == 0 {
             return Err(PublishError::NotConnected);
         }
-        if !self.opened.is_empty() && self.streams == 0 {
+        if self.is_forbidden {
             return Err(PublishError::Forbidden);
         }
         if self.queue_bytes >= self.queue_bytes_max {
@@ -203,7 +232,9 @@ impl Publisher {
             }
         };
         let partition = &mut self.partitions[number as usize];
-        if partition.builder.is_full() || partition.builder.byte_len() + bytes > self.frame_bytes_max {
+        let builder = &partition.builder;
+        let is_enough = builder.is_full() || builder.byte_len() >= self.frame_bytes;
+        if !builder.is_empty() && (is_enough || builder.byte_len() + bytes > self.frame_bytes_max) {
             self.queue_bytes += partition.seal();
             if key.is_none() {
                 self.round_robin = self.round_robin.wrapping_add(1);
@@ -230,9 +261,22 @@ impl Publisher {
         self.partitions.iter().all(|partition| partition.frames.is_empty() && partition.builder.is_empty())
     }
 
-    pub fn next_due_ms(&self) -> Option<u64> {
+    pub fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
         let waiting = self.partitions.iter().filter(|partition| partition.sent < partition.frames.len());
-        waiting.map(|partition| partition.retry_at_ms).filter(|at_ms| *at_ms > 0 && *at_ms < u64::MAX).min()
+        waiting.map(|partition| partition.retry_at_ms).filter(|at_ms| *at_ms > now_ms && *at_ms < u64::MAX).min()
+    }
+
+    pub fn partitions(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
+    pub fn published(&self, partition: u32) -> u64 {
+        let Some(partition) = self.partitions.get(partition as usize) else { return 0 };
+        partition.next_number + partition.builder.len() as u64
+    }
+
+    pub fn queue_bytes(&self) -> usize {
+        self.queue_bytes
     }
 
     /// Appends what is to be sent on stream `index`.
@@ -293,8 +337,17 @@ impl Publisher {
             }
             code => {
                 let Some(frame) = partition.frames.remove(at) else { return Ok(None) };
-                self.queue_bytes -= frame.batch.bytes().len();
+                self.queue_bytes -= frame.bytes();
                 partition.sent = at;
+                // One event of many may be the cause: the others are not to share its fate.
+                let is_of_one = matches!(code, Code::EVENT_INVALID | Code::EVENT_TOO_LARGE | Code::WRONG_PARTITION);
+                if let Some(halves) = frame.halves().filter(|_| is_of_one) {
+                    for half in halves.into_iter().rev() {
+                        self.queue_bytes += half.bytes();
+                        partition.frames.insert(at, half);
+                    }
+                    return Ok(None);
+                }
                 partition.renumber(at, frame.sequence);
                 Ok(Some(Event::Rejected {
                     partition: nack.partition,

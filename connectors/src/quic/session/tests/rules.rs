@@ -482,11 +482,8 @@ fn a_client_drops_what_will_never_be_taken_and_numbers_the_rest_anew() {
     publish_to(&mut client, 1, 1);
     assert_eq!(sent(&mut client, 0), [(1, 0, 2), (1, 2, 3), (1, 5, 1)]);
     assert_eq!(sent(&mut client, 0), []);
-    nack(&mut client, 2, Code::EVENT_INVALID, None).expect("valid");
-    assert!(matches!(
-        client.poll_event(),
-        Some(Event::Rejected { number: 2, count: 3, code: Code::EVENT_INVALID, .. })
-    ));
+    nack(&mut client, 2, Code::FORBIDDEN, None).expect("valid");
+    assert!(matches!(client.poll_event(), Some(Event::Rejected { number: 2, count: 3, code: Code::FORBIDDEN, .. })));
     assert_eq!(sent(&mut client, 1_000), [(1, 2, 1)], "what followed takes its sequence");
     assert_eq!(client.settled(1), 0);
     let mut entries = Vec::new();
@@ -499,17 +496,41 @@ fn a_client_drops_what_will_never_be_taken_and_numbers_the_rest_anew() {
 }
 
 #[test]
+fn one_bad_event_does_not_take_its_frame_along() {
+    let mut client = client();
+    publish_to(&mut client, 1, 5);
+    publish_to(&mut client, 1, 1);
+    assert_eq!(sent(&mut client, 0), [(1, 0, 5), (1, 5, 1)]);
+    // The fourth event is bad: halves lead to it.
+    nack(&mut client, 0, Code::EVENT_INVALID, None).expect("valid");
+    assert_eq!(sent(&mut client, 0), [(1, 0, 2), (1, 2, 3), (1, 5, 1)]);
+    nack(&mut client, 2, Code::EVENT_INVALID, None).expect("valid");
+    assert_eq!(sent(&mut client, 0), [(1, 2, 1), (1, 3, 2), (1, 5, 1)]);
+    nack(&mut client, 3, Code::EVENT_INVALID, None).expect("valid");
+    assert!(client.poll_event().is_none());
+    assert_eq!(sent(&mut client, 0), [(1, 3, 1), (1, 4, 1), (1, 5, 1)]);
+    nack(&mut client, 3, Code::EVENT_INVALID, None).expect("valid");
+    assert!(matches!(client.poll_event(), Some(Event::Rejected { number: 3, count: 1, .. })));
+    assert_eq!(sent(&mut client, 0), [(1, 3, 1), (1, 4, 1)], "what followed takes its sequence");
+    let mut entries = Vec::new();
+    Acks::encode(&mut entries, AckEntry { partition: 1, next_sequence: 5, end_offset: 0 });
+    let ack = bytes(Control::Ack(Ack { publish: 0, entries: Acks::of(0, &entries).expect("valid") }));
+    client.handle_control(&ack, 0).expect("valid");
+    assert!(client.is_all_settled() && client.publish_queue_bytes() == 0);
+}
+
+#[test]
 fn a_client_waits_longer_each_time_and_sends_again_from_where_it_is_told() {
     let mut client = client();
     publish_to(&mut client, 1, 2);
     publish_to(&mut client, 1, 3);
     sent(&mut client, 0);
     nack(&mut client, 2, Code::OUT_OF_ORDER, Some(0)).expect("valid");
-    assert_eq!(client.next_due_ms(), Some(1_100));
+    assert_eq!(client.next_due_ms(1_000), Some(1_100));
     assert_eq!(sent(&mut client, 1_099), []);
     assert_eq!(sent(&mut client, 1_100), [(1, 0, 2), (1, 2, 3)]);
     nack(&mut client, 0, Code::LOG_FAILED, None).expect("valid");
-    assert_eq!(client.next_due_ms(), Some(1_200));
+    assert_eq!(client.next_due_ms(1_100), Some(1_200));
     nack(&mut client, 0, Code::LOG_FAILED, None).expect_err("it was not sent again");
     welcome(&mut client);
     assert_eq!(sent(&mut client, 1_000), [(1, 0, 2), (1, 2, 3)], "a new connection sends at once");

@@ -486,7 +486,7 @@ impl World {
                 let wanted = self.committing.remove(&request).expect("it was asked for once");
                 assert!(wanted.iter().all(|(partition, next)| self.cursors[partition] >= *next));
             }
-            Some(Event::Welcome(_) | Event::GoingAway { .. }) | None => {}
+            Some(Event::Welcome(_) | Event::GoingAway { .. } | Event::Postponed { .. }) | None => {}
             Some(other) => panic!("{other:?}"),
         }
     }

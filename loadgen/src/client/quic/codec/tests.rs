@@ -42,7 +42,7 @@ fn what_a_client_writes_is_as_in_the_specification() {
     let mut out = Vec::new();
     write_hello(&Hello { agent: "demo/1", token: Some("abc"), ..Hello::default() }, &mut out);
     assert_eq!(out, examples["HELLO"]);
-    let mut written = |start| {
+    let written = |start| {
         let mut out = Vec::new();
         let subscribe = Subscribe {
             subscription: 1,
@@ -87,7 +87,7 @@ fn what_a_node_writes_is_read_as_in_the_specification() {
     let Control::Welcome(welcome) = control(&examples["WELCOME"]) else { panic!("a WELCOME") };
     assert_eq!((welcome.partitions, welcome.publish_streams_max, welcome.ack_level), (32, 8, 2));
     assert_eq!(welcome.node, "n1");
-    let groups = vec![vec![(0, 40)], vec![(25, 15_000)]];
+    let groups = [vec![(0, 40)], vec![(25, 15_000)]];
     let Control::Subscribed { groups: found, .. } = control(&examples["SUBSCRIBED"]) else { panic!("SUBSCRIBED") };
     assert_eq!(found.concat(), groups.concat());
     let answer = |number, code, text: &str, advice: &str| Answer {
