@@ -42,7 +42,7 @@ impl std::str::FromStr for From {
         if let Some(offsets) = offsets(text) {
             return offsets.map(Self::Offsets);
         }
-        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("an offset is one of a partition: write for example 0:{text},1:{text}"));
         }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

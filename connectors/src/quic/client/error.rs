@@ -135,7 +135,11 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
         ConnectionError::TransportError(fault) => match u64::from(fault.code) {
             crypto @ CRYPTO_FROM..=CRYPTO_TO => Verdict::Never(match fault.reason.strip_prefix(CERTIFICATE) {
                 Some(reason) => {
-                    let reason = reason.strip_prefix("other error: ").unwrap_or(reason).to_owned();
+                    let own = |reason: &'_ str| {
+                        Some(reason.strip_prefix("Other(OtherError(")?.strip_suffix("))")?.to_owned())
+                    };
+                    let reason = own(reason)
+                        .unwrap_or_else(|| reason.strip_prefix("other error: ").unwrap_or(reason).to_owned());
                     ClientError::Untrusted { address: address.clone(), reason }
                 }
                 None => handshake(address, fault.reason.clone(), crypto),

@@ -75,7 +75,7 @@ fn what_a_client_writes_is_as_in_the_specification() {
     assert_eq!(out, examples["PRODUCER"]);
     let publish = &examples["PUBLISH"];
     out.clear();
-    let records = &publish[publish.len() - 38..];
+    let records = &publish[publish.len() - 39..];
     write_publish_head(25, 100, 2, records.len(), &mut out);
     out.extend_from_slice(records);
     assert_eq!(&out, publish);

@@ -5,7 +5,7 @@ use super::*;
 fn lanes() -> Lanes {
     let mut lanes = Lanes::new(4, 10_000, 500, 65_536, 200);
     for n in 0..40 {
-        lanes.push(n as usize % 2, b"key", &[b'x'; 90], (Emitted { device: n % 2, seq: n / 2 }, u64::from(n)));
+        lanes.push(n as usize % 2, b"key", &[b'x'; 87], (Emitted { device: n % 2, seq: n / 2 }, u64::from(n)));
     }
     lanes
 }
