@@ -135,12 +135,7 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
         ConnectionError::TransportError(fault) => match u64::from(fault.code) {
             crypto @ CRYPTO_FROM..=CRYPTO_TO => Verdict::Never(match fault.reason.strip_prefix(CERTIFICATE) {
                 Some(reason) => {
-                    let own = |reason: &'_ str| {
-                        Some(reason.strip_prefix("Other(OtherError(")?.strip_suffix("))")?.to_owned())
-                    };
-                    let reason = own(reason)
-                        .unwrap_or_else(|| reason.strip_prefix("other error: ").unwrap_or(reason).to_owned());
-                    ClientError::Untrusted { address: address.clone(), reason }
+                    ClientError::Untrusted { address: address.clone(), reason: own_words(reason).to_owned() }
                 }
                 None => handshake(address, fault.reason.clone(), crypto),
             }),
@@ -171,6 +166,12 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
         | ConnectionError::LocallyClosed
         | ConnectionError::CidsExhausted => again(),
     }
+}
+
+/// Without what the library puts around an error that is not its own.
+fn own_words(reason: &str) -> &str {
+    let inner = reason.strip_prefix("Other(OtherError(").and_then(|inner| inner.strip_suffix("))"));
+    inner.unwrap_or(reason)
 }
 
 fn handshake(address: &Address, reason: String, crypto: u64) -> ClientError {

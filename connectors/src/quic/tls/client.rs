@@ -113,10 +113,10 @@ struct WrongCertificate {
     known: Fingerprint,
 }
 
-/// As it is said: the library has its own words around errors that are not its own, and shows them so.
 impl std::fmt::Debug for WrongCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")
+        // The library shows errors of others in this form alone.
+        std::fmt::Display::fmt(self, f)
     }
 }
 
