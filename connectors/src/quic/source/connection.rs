@@ -23,6 +23,8 @@ use crate::tls::ClientCertificate;
 
 /// Longest time from the end of the handshake to HELLO.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// A token may name any time; beyond this the clock cannot count, and no connection lives so long.
+const EXPIRY_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Bytes that are read from the control stream at a time.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -135,7 +137,7 @@ impl Session {
                     let expires_s = self.identity.borrow().as_ref().and_then(|identity| identity.expires_at_s);
                     if let Some(expires_s) = expires_s {
                         let now_s = u64::try_from(super::unix_ms() / 1000).unwrap_or(0);
-                        let left = Duration::from_secs(expires_s.saturating_sub(now_s));
+                        let left = Duration::from_secs(expires_s.saturating_sub(now_s)).min(EXPIRY_MAX);
                         deadline.as_mut().reset(tokio::time::Instant::now() + left);
                         has_deadline = true;
                     }
