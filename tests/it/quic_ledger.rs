@@ -129,14 +129,28 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
+/// Publishes on a thread of its own, to the end of its plan.
 fn publish(plan: QuicPlan, progress: &Arc<Progress>) -> JoinHandle<QuicOutcome> {
-    let (progress, events) = (progress.clone(), plan.events);
+    let events = plan.events;
+    let (stop, sending) = publish_until_told(plan, progress);
     std::thread::spawn(move || {
-        let (_stop, stopped) = watch::channel(false);
-        let outcome = runtime().block_on(quic::run(plan, progress, stopped)).expect("it publishes to the end");
-        assert_eq!((outcome.ledger.acknowledged_events(), outcome.abandoned), (events, 0));
+        let outcome = sending.join().expect("the fleet has ended");
+        drop(stop);
+        assert_eq!(outcome.ledger.acknowledged_events(), events);
         outcome
     })
+}
+
+/// Publishes on a thread of its own, until it is told to stop too.
+fn publish_until_told(plan: QuicPlan, progress: &Arc<Progress>) -> (watch::Sender<bool>, JoinHandle<QuicOutcome>) {
+    let (stop, stopped) = watch::channel(false);
+    let progress = progress.clone();
+    let sending = std::thread::spawn(move || {
+        let outcome = runtime().block_on(quic::run(plan, progress, stopped)).expect("it publishes to the end");
+        assert_eq!(outcome.abandoned, 0);
+        outcome
+    });
+    (stop, sending)
 }
 
 /// A subscriber of everything on a thread of its own, which keeps its positions.
@@ -181,25 +195,32 @@ impl Subscriber {
 
 #[test]
 fn publishers_and_a_subscriber_survive_kills_of_the_node() {
-    const EVENTS: u64 = 120_000;
     const KILLS: u64 = 3;
     let mut quic = Quic::start("");
     let subscriber = Subscriber::start(quic.access(&quic.address), 4);
     let progress = Arc::new(Progress::default());
-    let mut plan = quic.plan(&quic.address, EVENTS);
-    // So that a kill finds much under way and little is over before the next.
+    let mut plan = quic.plan(&quic.address, u64::MAX);
+    // So that a kill finds much under way.
     plan.streams = 2;
     plan.window_bytes = 256 << 10;
-    let sending = publish(plan, &progress);
-    for kill in 1..=KILLS {
-        let at = EVENTS / (KILLS + 1) * kill - fastrand::u64(0..EVENTS / 10);
-        let what = || format!("{:?} goes on to {at}", progress.look());
-        eventually_or(what, || progress.look().acknowledged_events >= at || sending.is_finished());
-        assert!(!sending.is_finished(), "the run ended before its kill {kill}");
+    let (stop, sending) = publish_until_told(plan, &progress);
+    // Both sides have found the node again, and go on: so many events more each.
+    let goes_on = |more: u64| {
+        let look = || (progress.look().acknowledged_events, subscriber.count.load(Ordering::Relaxed));
+        let begin = look();
+        let what = || format!("both go on from {begin:?} by {more}; they are at {:?}", look());
+        let is_over = || sending.is_finished() || subscriber.thread.is_finished();
+        eventually_or(what, || is_over() || look().0 >= begin.0 + more && look().1 >= begin.1 + more);
+        assert!(!is_over(), "a side has ended by itself");
+    };
+    for _ in 0..KILLS {
+        goes_on(fastrand::u64(5_000..25_000));
         quic.kill_and_start();
     }
+    goes_on(5_000);
+    stop.send_replace(true);
     let outcome = sending.join().expect("the fleet has ended");
-    let (seen, subscribed) = subscriber.end(EVENTS);
+    let (seen, subscribed) = subscriber.end(outcome.ledger.acknowledged_events());
     println!("{} reconnects of publishers, {} of the subscriber", outcome.reconnects, subscribed.reconnects);
     assert!(outcome.reconnects >= KILLS && subscribed.reconnects >= KILLS, "{subscribed:?}");
     each_once_in_order(&seen, &outcome.ledger);

@@ -160,21 +160,17 @@ pub async fn serve(core: usize, arrived: Arrived) {
     let mut confirmed = None;
     if let Some(early) = early {
         confirmed = Some(early.confirmed);
-        answer(early.control, format!("{about}, early")).await;
-    }
-    if let Some(mut confirmed) = confirmed
-        && !confirmed.wait().await
-    {
-        return;
+        answer(early.control, || format!("{about}, early")).await;
     }
     while let Ok(streams) = connection.accept_bi().await {
-        answer(streams, about.clone()).await;
+        let still_early = || confirmed.as_ref().is_some_and(|confirmed| !confirmed.is_over());
+        answer(streams, || about.clone() + if still_early() { ", early" } else { "" }).await;
     }
 }
 
-async fn answer((mut send, mut receive): (SendStream, RecvStream), about: String) {
+async fn answer((mut send, mut receive): (SendStream, RecvStream), about: impl FnOnce() -> String) {
     let Ok(question) = receive.read_to_end(64 * 1024).await else { return };
-    let answer = format!("{about}: {}", String::from_utf8_lossy(&question));
+    let answer = format!("{}: {}", about(), String::from_utf8_lossy(&question));
     if send.write_all(answer.as_bytes()).await.is_ok() {
         // Nobody waits for the end of it: a client that has left has left.
         let _ = send.finish();

@@ -70,7 +70,16 @@ impl Control {
 
 /// Until a run is to end.
 pub(in crate::client) async fn ending(phase: &mut watch::Receiver<Phase>) {
+    reached(phase, &Phase::Stopping).await;
+}
+
+/// Until a run is called off, whatever is still owed.
+pub(in crate::client) async fn halted(phase: &mut watch::Receiver<Phase>) {
+    reached(phase, &Phase::Halted).await;
+}
+
+async fn reached(phase: &mut watch::Receiver<Phase>, end: &Phase) {
     // The switch outlives all who watch it.
-    let ended = phase.wait_for(|phase| phase.order() >= Phase::Stopping.order()).await.is_err();
+    let ended = phase.wait_for(|phase| phase.order() >= end.order()).await.is_err();
     debug_assert!(!ended);
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, Incoming, RecvStream, SendStream, VarInt, ZeroRttAccepted};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::oneshot;
 
 use super::admission::Admission;
 use super::{QuicEndpointLimits, QuicStats};
@@ -64,12 +65,20 @@ pub struct Early {
 
 /// The end of a handshake. Dropped: the handshake goes on all the same.
 #[derive(Debug)]
-pub struct Confirmed(oneshot::Receiver<()>);
+pub struct Confirmed {
+    connection: Connection,
+    accepted: Accepted,
+}
+
+/// quinn's word, for the endpoint and for whoever serves the connection.
+type Accepted = Shared<ZeroRttAccepted>;
 
 impl Confirmed {
-    /// True when the client has proved that it is here and now; false: the connection is gone.
-    pub async fn wait(&mut self) -> bool {
-        (&mut self.0).await.is_ok()
+    /// The client has proved that it is here and now. Never late: what can be read and came after the end of the handshake is read
+    /// after this says so, since quinn tells both under one lock.
+    pub fn is_over(&self) -> bool {
+        // It says so too when the connection has ended.
+        self.accepted.clone().now_or_never().is_some() && self.connection.close_reason().is_none()
     }
 }
 
@@ -163,6 +172,7 @@ async fn shake_hands(
     // A server always gets its connection here: before the client has proved anything, which is what is waited for below.
     let Ok((connection, accepted)) = connecting.into_0rtt() else { return Err(HandshakeError::Protocol) };
     *opened = Some(connection.clone());
+    let accepted = accepted.shared();
     let count_as_open = |permit: &mut ConnectionPermit| {
         permit.stats = Some(stats.clone());
         stats.connections_opened.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +184,7 @@ async fn shake_hands(
         early,
         permit,
     };
-    let confirm = confirm(&connection, accepted, limits);
+    let confirm = confirm(&connection, accepted.clone(), limits);
     if alpn == Alpn::Mqtt {
         confirm.await?;
         connection.set_max_concurrent_bi_streams(VarInt::from_u32(limits.mqtt_streams_max));
@@ -196,18 +206,16 @@ async fn shake_hands(
     };
     stats.early_connections.fetch_add(1, Ordering::Relaxed);
     count_as_open(&mut permit);
-    let (confirmed_sender, confirmed) = oneshot::channel();
-    on_arrival(arrived(permit, Some(Early { control, confirmed: Confirmed(confirmed) })));
+    let confirmed = Confirmed { connection: connection.clone(), accepted };
+    on_arrival(arrived(permit, Some(Early { control, confirmed })));
     confirm.await?;
-    // Nobody may be waiting.
-    let _ = confirmed_sender.send(());
     Ok(())
 }
 
 /// The end of the handshake; from then on the client may send as much as others.
 async fn confirm(
     connection: &Connection,
-    accepted: ZeroRttAccepted,
+    accepted: Accepted,
     limits: &QuicEndpointLimits,
 ) -> Result<(), ConnectionError> {
     accepted.await;

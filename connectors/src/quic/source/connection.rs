@@ -34,6 +34,8 @@ pub struct Session {
     number: u64,
     connection: Connection,
     server: RefCell<SessionCore>,
+    /// Of a handshake that was not over when this was looked at last.
+    confirmed: RefCell<Option<Confirmed>>,
     certificate: RefCell<Option<ClientCertificate>>,
     identity: RefCell<Option<Identity>>,
     permissions: Cell<u64>,
@@ -60,6 +62,7 @@ pub(super) async fn run(core: Rc<Core>, arrived: Arrived) {
     let session = Rc::new(Session {
         server: RefCell::new(SessionCore::new(core.shared.limits, confirmed.is_none())),
         number,
+        confirmed: RefCell::new(confirmed),
         connection,
         certificate: RefCell::new(certificate),
         identity: RefCell::new(None),
@@ -73,24 +76,12 @@ pub(super) async fn run(core: Rc<Core>, arrived: Arrived) {
         core: core.clone(),
     });
     core.sessions.borrow_mut().insert(number, session.clone());
-    if let Some(confirmed) = confirmed {
-        tokio::task::spawn_local(confirm(session.clone(), confirmed));
-    }
     session.serve(control).await;
     core.sessions.borrow_mut().remove(&number);
     for subscription in session.subscriptions.borrow_mut().drain(..) {
         subscription.end();
     }
     session.wants_publish.notify_waiters();
-}
-
-async fn confirm(session: Rc<Session>, mut confirmed: Confirmed) {
-    if confirmed.wait().await {
-        session.with(|server| {
-            server.handle_confirmed();
-            Ok(())
-        });
-    }
 }
 
 impl Session {
@@ -154,6 +145,11 @@ impl Session {
 
     /// Does something with the session core, and what that brings about; `false`: the connection is over.
     pub(super) fn with(self: &Rc<Self>, work: impl FnOnce(&mut Server) -> Result<(), Fault>) -> bool {
+        let is_over = self.confirmed.borrow().as_ref().is_some_and(Confirmed::is_over);
+        if is_over {
+            *self.confirmed.borrow_mut() = None;
+            self.server.borrow_mut().handle_confirmed();
+        }
         let worked = work(&mut self.server.borrow_mut());
         if let Err(fault) = worked {
             self.fault(&fault);

@@ -20,7 +20,7 @@ use super::dial::{ControlReader, DialError, Dialer, Link, leave, not_the_protoco
 use super::lanes::Lanes;
 use super::plan::QuicPlan;
 use crate::client::Progress;
-use crate::client::control::{Control, Phase, ending};
+use crate::client::control::{Control, Phase, ending, halted};
 use crate::clock::now_us;
 use crate::fleet::{self, Emitted, Fleet, device_id};
 use crate::histogram::Latencies;
@@ -178,7 +178,7 @@ impl Publisher {
             let began = Instant::now();
             let opened = tokio::select! {
                 opened = run.dialer.dial(&endpoint, attempt) => opened,
-                () = ending(&mut phase) => break,
+                () = self.ending(&mut phase) => break,
             };
             attempt = attempt.wrapping_add(1);
             let end = match opened {
@@ -213,7 +213,7 @@ impl Publisher {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())) => {}
-                () = ending(&mut phase) => break,
+                () = self.ending(&mut phase) => break,
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -225,6 +225,14 @@ impl Publisher {
             book.ledger.give_up(emitted.device, emitted.seq);
         }
         failed.map_or(Ok(book), Err)
+    }
+
+    /// Until the run is to end, if no ACK is owed; else until it is called off.
+    async fn ending(&self, phase: &mut watch::Receiver<Phase>) {
+        match self.is_owed() {
+            true => halted(phase).await,
+            false => ending(phase).await,
+        }
     }
 
     fn opened(&self, link: &Link, began: Instant) {
