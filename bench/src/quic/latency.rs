@@ -22,6 +22,8 @@ use crate::{Setting, cores};
 
 /// What is still under way when all is sent has this long.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Connections that publish. With more of them each has fewer events per partition to put into a frame before they are due.
+const GATEWAYS: u32 = 2;
 /// The beginning of a turn.
 const WARM_UP_US: u64 = 500_000;
 
@@ -46,7 +48,7 @@ pub fn run(setting: &Setting, on: Cores) -> Result<Vec<Row>, Box<dyn Error>> {
             taken.push(quantiles);
         }
     }
-    let case = format!("publish to subscriber at half load, ack written, {}", of_events());
+    let case = format!("{GATEWAYS} publishers to a subscriber at half load, ack written, {}", of_events());
     let row = |metric, target: &str, figure: fn(&Quantiles) -> u64| {
         let values: Vec<f64> = taken.iter().map(|quantiles| figure(quantiles) as f64).collect();
         let mut row = Row::new("quic", &case, metric, &values, &[], nobody(), setting.quick).unit("µs");
@@ -66,6 +68,7 @@ pub fn run(setting: &Setting, on: Cores) -> Result<Vec<Row>, Box<dyn Error>> {
 fn measure(node: &Node, rate: f64, seconds: f64) -> Result<Quantiles, Box<dyn Error>> {
     let mut plan = node.plan((rate * seconds) as u64);
     plan.pace = Pace::Constant(rate);
+    plan.connections = GATEWAYS;
     let events = plan.events;
     let (stop, stopped) = watch::channel(false);
     let (ready, stands) = oneshot::channel();

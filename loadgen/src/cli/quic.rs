@@ -92,6 +92,9 @@ pub struct QuicArgs {
     /// A PUBLISH is filled up to about this, unless there is nothing to wait for.
     #[arg(long, default_value_t = 32 << 10)]
     frame_bytes: usize,
+    /// With `--rate`: microseconds for which events that come due wait for others, to leave together
+    #[arg(long, default_value_t = 250)]
+    linger_us: u64,
 }
 
 pub fn run(args: &QuicArgs) -> Ended {
@@ -106,6 +109,7 @@ pub fn run(args: &QuicArgs) -> Ended {
     plan.seed = args.fleet.seed;
     plan.window_bytes = args.window_bytes;
     plan.frame_bytes = args.frame_bytes;
+    plan.linger = Duration::from_micros(args.linger_us);
     let mut about = About {
         protocol: "QUIC",
         target: args.access.target.to_string(),

@@ -9,6 +9,7 @@ mod codec;
 mod crowd;
 mod dial;
 mod lanes;
+mod metronome;
 mod plan;
 mod publish;
 mod subscribe;

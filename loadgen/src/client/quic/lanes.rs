@@ -117,10 +117,11 @@ impl Lanes {
         }
     }
 
-    /// Nothing more is waited for: what there is becomes frames.
+    /// Nothing more is waited for: what there is becomes frames, except where a frame of the partition is under way. So frames grow with
+    /// the load, and a node that falls behind gets fewer and larger ones.
     pub(super) fn seal(&mut self) {
         for (partition, lane) in self.lanes.iter_mut().enumerate() {
-            if !lane.events.is_empty() {
+            if !lane.events.is_empty() && lane.frames.is_empty() {
                 lane.seal(partition);
             }
         }

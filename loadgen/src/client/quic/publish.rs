@@ -18,6 +18,7 @@ use super::QuicError;
 use super::codec::{Control as Frame, Nack, code, murmur2, write_producer};
 use super::dial::{ControlReader, DialError, Dialer, Link, leave, not_the_protocol, write_ended};
 use super::lanes::Lanes;
+use super::metronome;
 use super::plan::QuicPlan;
 use crate::client::Progress;
 use crate::client::control::{Control, Phase, ending, halted};
@@ -25,7 +26,7 @@ use crate::clock::now_us;
 use crate::fleet::{self, Emitted, Fleet, device_id};
 use crate::histogram::Latencies;
 use crate::ledger::Ledger;
-use crate::pace::Schedule;
+use crate::pace::{Pace, Schedule};
 
 /// First pause before a connection is opened again, and the longest of the doubling ones.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -67,6 +68,8 @@ struct State {
     sent: u64,
     /// `None` until publishing begins.
     schedule: Option<Schedule>,
+    /// At which an open loop looked last for what is due.
+    beat: Option<u64>,
     stopping: bool,
     /// The window was full, and is not yet half empty.
     is_full: bool,
@@ -82,6 +85,8 @@ struct Publisher {
     state: RefCell<State>,
     /// Room in the window, or the end of all waiting.
     news: Notify,
+    /// When an open loop sends.
+    beats: watch::Receiver<u64>,
 }
 
 /// How a connection ended.
@@ -119,8 +124,13 @@ pub(super) fn work(run: &Arc<Run>, connections: Range<u32>) -> Result<Vec<Book>,
     LocalSet::new().block_on(&runtime, async {
         let endpoint = run.dialer.endpoint()?;
         let mut tasks = JoinSet::new();
+        // A closed loop has no use for it.
+        let beats = match run.plan.pace {
+            Pace::Closed => watch::channel(0).1,
+            _ => metronome::start(run.plan.linger).map_err(|error| fault(&error))?,
+        };
         for number in connections {
-            let publisher = Box::new(Publisher::new(run.clone(), number));
+            let publisher = Box::new(Publisher::new(run.clone(), number, beats.clone()));
             tasks.spawn_local(publisher.run(endpoint.clone(), run.control.watch()));
         }
         let (mut books, mut failed) = (Vec::new(), None);
@@ -139,7 +149,7 @@ pub(super) fn work(run: &Arc<Run>, connections: Range<u32>) -> Result<Vec<Book>,
 }
 
 impl Publisher {
-    fn new(run: Arc<Run>, number: u32) -> Self {
+    fn new(run: Arc<Run>, number: u32, beats: watch::Receiver<u64>) -> Self {
         let plan = &run.plan;
         let devices = fleet::share(plan.devices, number, plan.connections);
         let edge = |part: u32| (u128::from(plan.events) * u128::from(part) / u128::from(plan.connections)) as u64;
@@ -161,13 +171,14 @@ impl Publisher {
             book,
             sent: 0,
             schedule: None,
+            beat: None,
             stopping: false,
             is_full: false,
             payload: Vec::new(),
             heard: Instant::now(),
         };
         let producer = fastrand::u128(..).to_be_bytes();
-        Self { run, number, producer, state: RefCell::new(state), news: Notify::new() }
+        Self { run, number, producer, state: RefCell::new(state), news: Notify::new(), beats }
     }
 
     async fn run(self: Box<Self>, endpoint: Endpoint, mut phase: watch::Receiver<Phase>) -> Result<Book, QuicError> {
@@ -297,6 +308,7 @@ impl Publisher {
     ) -> Result<End, Result<End, quinn::WriteError>> {
         let plan = &self.run.plan;
         let mut out: Vec<(usize, Bytes)> = Vec::new();
+        let mut beats = self.beats.clone();
         loop {
             match *phase.borrow_and_update() {
                 Phase::Connecting => {}
@@ -327,6 +339,7 @@ impl Publisher {
                         biased;
                         _ = phase.changed() => {}
                         () = self.news.notified() => {}
+                        Ok(()) = beats.changed() => {}
                         () = tokio::time::sleep_until(until.into()) => {
                             if Instant::now() >= timeout && self.is_owed() {
                                 let why = format!("no ACK within {:?}", plan.access.request_timeout);
@@ -350,7 +363,8 @@ impl Publisher {
         let now = Instant::now();
         let us = |at: Instant| at.saturating_duration_since(self.run.began).as_micros() as u64;
         let first = state.sent;
-        let mut due = None;
+        let beat = *self.beats.borrow();
+        let mut is_between_beats = false;
         // What is made is worth waiting for more only as long as more is made.
         let mut is_over = true;
         if lanes.is_empty() {
@@ -368,8 +382,8 @@ impl Publisher {
                     break;
                 }
                 let intended = schedule.due(state.sent);
-                if let Some(at) = intended.filter(|at| *at > now) {
-                    due = Some(at);
+                if intended.is_some_and(|at| state.beat == Some(beat) || at > now) {
+                    is_between_beats = true;
                     break;
                 }
                 state.payload.clear();
@@ -382,6 +396,10 @@ impl Publisher {
                 state.is_full = !lanes.has_room();
             }
             self.run.progress.sent_events.fetch_add(state.sent - first, Ordering::Relaxed);
+            // Unless the turn was too short for all that is due.
+            if is_between_beats {
+                state.beat = Some(beat);
+            }
         }
         if is_over {
             lanes.seal();
@@ -395,8 +413,7 @@ impl Publisher {
         if publishes && lanes.is_empty() && (state.stopping || state.sent == state.quota) {
             return Next::Finished;
         }
-        let again = lanes.due_us().map(|due_us| self.run.began + Duration::from_micros(due_us));
-        Next::Wait([due, again].into_iter().flatten().min())
+        Next::Wait(lanes.due_us().map(|due_us| self.run.began + Duration::from_micros(due_us)))
     }
 
     /// Takes ACKs until something ends.
