@@ -23,8 +23,7 @@ class Ended(ConnectionError):
     """The connection is over."""
 
     def __init__(self, code, text, is_transport=False):
-        where = "QUIC" if is_transport else "the other side"
-        super().__init__(f"{where} ended the connection: {f'0x{code:x}' if is_transport else Code.name_of(code)}: {text}")
+        super().__init__(f"the connection ended: {f'QUIC 0x{code:x}' if is_transport else Code.name_of(code)}: {text}")
         self.code, self.text = code, text
         self.is_transport = is_transport
         """The code is one of QUIC's own."""
@@ -34,7 +33,7 @@ class Refused(Exception):
     """The node's answer to something is no."""
 
     def __init__(self, what, answer):
-        super().__init__(f"{what}: {Code.name_of(answer.code)}: {answer.text}. {answer.advice}")
+        super().__init__(f"{what}: {Code.name_of(answer.code)}: {answer.text.rstrip('.')}. {answer.advice}")
         self.code, self.text, self.advice = answer.code, answer.text, answer.advice
 
 
