@@ -309,7 +309,10 @@ fn an_end_can_be_asked_for_before_the_beginning() {
         client.poll_control(&mut out);
         (client, handle)
     };
-    let is_end = |event: Option<Event>, handle| matches!(event, Some(Event::Ended { subscription, code: Code::NONE, .. }) if subscription == handle);
+    let is_end = |event, handle| match event {
+        Some(Event::Ended { subscription, code, .. }) => (subscription, code) == (handle, Code::NONE),
+        _ => false,
+    };
     for code in [Code::NONE, Code::FILTER_INVALID, Code::BUSY] {
         let (mut client, handle) = leaving();
         let refused = Refused { subscription: 1, code, text: "", advice: "" };
