@@ -22,6 +22,7 @@ mod mqtt_ledger;
 mod python;
 mod quic_cli;
 mod quic_client;
+mod quic_ends;
 mod quic_node;
 mod quic_ledger;
 mod quic_python;

@@ -71,6 +71,15 @@ async def faults():
     def control(data):
         return lambda connection: connection.send_control(data)
 
+    def many_streams(connection):
+        # Twice as many as there may be: until then ends can be on their way.
+        for number_of_stream in range(2 * connection.welcome.publish_streams_max + 1):
+            on_publish(frames.producer(number_of_stream, bytes(16)))(connection)
+
+    def one_number(connection):
+        on_publish(producer)(connection)
+        on_publish(producer)(connection)
+
     producer = frames.producer(1, bytes(16))
     one = frames.publish(0, 0, [(None, b"{}", ())])
     for name, do, code in (
@@ -84,6 +93,15 @@ async def faults():
         ("a body that is too short", control(frame(Type.COMMIT, b"\1")), Code.MALFORMED),
         ("tags that descend", control(frame(Type.SUBSCRIBE, b"\1\1\0\2\1a\1\1a")), Code.MALFORMED),
         ("a subscription's number again", control(2 * frames.subscribe(5, 1, Want())), Code.PROTOCOL),
+        ("a subscription's number that goes down", control(frames.subscribe(5, 1, Want()) + frames.subscribe(4, 1, Want())), Code.PROTOCOL),
+        ("a partition that no log has", control(frames.commit(1, "a", {1_024: 0})), Code.MALFORMED),
+        ("a publish to a partition that no log has", on_publish(producer + frames.publish(1_024, 0, [(None, b"{}", ())])), Code.MALFORMED),
+        ("a start that nobody knows", control(frame(Type.SUBSCRIBE, b"\1\1\5")), Code.MALFORMED),
+        ("two publish streams of one number", one_number, Code.PROTOCOL),
+        ("too many publish streams", many_streams, Code.LIMIT),
+        ("the end of a publish stream within a frame", lambda connection: connection.send(
+            connection.open_stream(is_unidirectional=True), producer[:5], is_end=True), Code.MALFORMED),
+        ("the reset of the control stream", lambda connection: connection.reset(0), Code.PROTOCOL),
         ("PUBLISH before PRODUCER", on_publish(one), Code.PROTOCOL),
         ("PRODUCER again", on_publish(2 * producer), Code.PROTOCOL),
         ("a control frame on a publish stream", on_publish(producer + frames.unsubscribe(1)), Code.PROTOCOL),
@@ -173,6 +191,34 @@ async def starts():
     time_ms = max(event.time_ms for event in everything) + 1
     await publish("starts", 10, begin=1_000)
     in_order(await take(of_type("starts", start=Start.time(time_ms)), 10), range(1_000, 1_010))
+
+
+async def ends():
+    """A subscription that is ended before it is open, and one of which a stream is stopped."""
+    async with connect(TARGET) as connection:
+        for wait in (False, True):
+            subscription = connection.subscribe(Want())
+            if wait:
+                await soon(subscription.subscribed())
+            subscription.unsubscribe()
+            await soon(anext(aiter(subscription), None))
+        await publish("ends", 1)
+        subscription = connection.subscribe(of_type("ends"), credit=1)
+        items = aiter(subscription)
+        while not isinstance(first := await soon(anext(items)), frames.Batch):
+            pass
+        assert [n_of(event) for event in first.events] == [0]
+        [stream] = [number for number, one in connection._streams.items() if one.data.subscription == subscription.number]
+        connection._quic.stop_stream(stream, Code.NONE)
+        connection.transmit()
+        # It is found out with the next byte.
+        connection.send_control(frames.credit(subscription.number, 1 << 20))
+        n = 0
+        async with asyncio.timeout(STEP_S):
+            while subscription.ended is None:
+                n += 1
+                await publish("ends", 1, begin=n)
+        assert subscription.ended.code == Code.NONE, subscription.ended
 
 
 async def partitions():
@@ -267,8 +313,13 @@ async def sequences():
         first = await raw.send(0, 7, *events[:3])
         [(_, next_sequence, end)] = first.entries
         assert next_sequence == 10 and end > 0, first
+        # What is kept is acknowledged again.
+        again = await raw.send(0, 7, *events[:3])
+        assert again.entries[0][:2] == (0, 10), again
         gap = await raw.send(0, 11, *events[4:5])
         assert (gap.code, gap.sequence, gap.expected) == (Code.OUT_OF_ORDER, 11, 10), gap
+        nowhere = await raw.send(connection.welcome.partitions, 0, *events[:1])
+        assert (nowhere.code, nowhere.partition, nowhere.sequence) == (Code.NO_SUCH_PARTITION, connection.welcome.partitions, 0), nowhere
         bad = await raw.send(0, 10, (None, b"{}", [("iothub-connection-device-id", b"x")]))
         assert (bad.code, bad.sequence) == (Code.EVENT_INVALID, 10) and bad.text and bad.advice, bad
         good = await raw.send(0, 10, *events[3:5])
@@ -284,6 +335,12 @@ async def sequences():
         raw.stream.finish()
         key = b"d1"
         other = (partition_of(key, connection.welcome.partitions) + 1) % connection.welcome.partitions
+        # Streams that have ended do not count, and partitions may go on on others.
+        for at in range(3 * connection.welcome.publish_streams_max):
+            next_one = Raw(connection, producer)
+            moved_on = await next_one.send(0, 17 + at, (None, b"{}", [("ce_type", b"other")]))
+            assert moved_on.entries[0][1] == 18 + at, moved_on
+            next_one.stream.finish()
         wrong = await Raw(connection, os.urandom(16)).send(other, 0, (key, b"{}", kind))
         assert (wrong.code, wrong.sequence) == (Code.WRONG_PARTITION, 0), wrong
     in_order(await take(of_type("sequences"), 10), range(10))
@@ -363,7 +420,7 @@ async def early():
             assert connection.early_data_accepted
 
 
-SCENARIOS = [faults, skipped, refusals, starts, groups, resume, credit, moved, sequences, bad_events, cursors, live, early]
+SCENARIOS = [faults, skipped, refusals, starts, groups, ends, resume, credit, moved, sequences, bad_events, cursors, live, early]
 
 
 def main():

@@ -12,8 +12,10 @@ import unittest
 from aioquic.asyncio import QuicConnectionProtocol, serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import StreamDataReceived
+from aioquic.quic.packet import QuicErrorCode
 from anabranch_quic import Code, Ended, Event, Lost, Publisher, Refused, Start, Subscriber, Target, Want, connect, wire
 from anabranch_quic.records import HEAD, _Records, crc32c, partition_of, record
+from anabranch_quic.subscriber import Reconnect
 from anabranch_quic.wire import BATCH_BYTES_MAX, Reader, Type, frame, number, offsets, prefixed
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -36,8 +38,8 @@ CERTIFICATE, KEY = certificate()
 FINGERPRINT = hashlib.sha256(CERTIFICATE.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
-def welcome(credit_max=1 << 20, publish_streams_max=8):
-    numbers = (0, PARTITIONS, credit_max, 8, publish_streams_max, 1 << 20, 7, 1)
+def welcome(credit_max=1 << 20, publish_streams_max=8, minor=0):
+    numbers = (minor, PARTITIONS, credit_max, 8, publish_streams_max, 1 << 20, 7, 1)
     return frame(Type.WELCOME, b"".join(map(number, numbers)))
 
 
@@ -185,6 +187,7 @@ class Connecting(unittest.IsolatedAsyncioTestCase):
             "large": (number(Type.ACK) + number(65_537), Code.FRAME_TOO_LARGE),
             "misplaced": (batch(0, 0, [b"a"]), Code.PROTOCOL),
             "cut": (frame(Type.ACK, b"\1"), Code.MALFORMED),
+            "its version again": (welcome(), Code.PROTOCOL),
         }
         for name, (said, code) in faults.items():
             with self.subTest(name):
@@ -193,6 +196,29 @@ class Connecting(unittest.IsolatedAsyncioTestCase):
                     peer.say(said)
                     async with asyncio.timeout(STEP_S):
                         self.assertEqual((await connection.ended).code, code)
+
+    async def test_a_minor_version_that_was_not_offered_is_a_fault(self):
+        async with node() as (target, peers), connect(target) as connection:
+            await accepted(peers, minor=1)
+            async with asyncio.timeout(STEP_S):
+                self.assertEqual((await connection.ended).code, Code.PROTOCOL)
+
+    async def test_behind_an_end_that_quic_hides_there_is_no_early_data(self):
+        async with node() as (target, peers):
+            async with connect(target) as connection:
+                await accepted(peers)
+                await connection.welcomed()
+                await connection.ping()
+            self.assertTrue(target.tickets)
+            reconnect = Reconnect(target)
+            await reconnect.after(Ended(Code.GOING_AWAY, "again"))
+            self.assertTrue(target.tickets)
+            await reconnect.after(Ended(QuicErrorCode.APPLICATION_ERROR, "", is_transport=True))
+            self.assertFalse(target.tickets)
+            for code in (Code.LIMIT, Code.UNAUTHENTICATED):
+                with self.assertRaises(Ended):
+                    await reconnect.after(Ended(code, "never"))
+            await reconnect.after(Ended(0x3FFF, "of a later version"))
 
     async def test_even_frames_that_nobody_knows_are_passed_over(self):
         async with node() as (target, peers), connect(target) as connection:
@@ -264,6 +290,31 @@ class Subscribing(unittest.IsolatedAsyncioTestCase):
             peer.say(batch(1, 0, [b"b"]), two, is_end=True)
             async with asyncio.timeout(STEP_S):
                 self.assertEqual([item.events[0].data async for item in subscription], [b"a", b"b"])
+
+    async def test_an_end_can_be_asked_for_before_the_beginning(self):
+        async with node() as (target, peers), connect(target) as connection:
+            first, second, wrong = (connection.subscribe(Want()) for _ in range(3))
+            first.unsubscribe()
+            second.unsubscribe()
+            peer = await accepted(peers)
+            peer.say(frame(Type.REFUSED, number(1) + number(Code.NONE)))
+            peer.say(subscribed(2, {0: 0}) + frame(Type.ENDED, number(2) + number(Code.NONE)))
+            peer.say(frame(Type.REFUSED, number(3) + number(0x3FFF)))
+            peer.say(b"", peer.open_data(2, 0), is_end=True)
+            async with asyncio.timeout(STEP_S):
+                self.assertEqual([item async for item in first] + [item async for item in second], [])
+                with self.assertRaises(Refused):
+                    await anext(aiter(wrong))
+
+    async def test_a_mask_ends_with_the_last_event(self):
+        body = batch(0, 0, [b"a", b"b", b"c"], chosen=(0, 3))
+        async with node() as (target, peers), connect(target) as connection:
+            connection.subscribe(Want())
+            peer = await accepted(peers)
+            peer.say(subscribed(1, {0: 0}))
+            peer.say(body, peer.open_data(1, 0))
+            async with asyncio.timeout(STEP_S):
+                self.assertEqual((await connection.ended).code, Code.MALFORMED)
 
     async def test_refusals_are_told_and_those_that_pass_are_tried_again(self):
         async with node() as (target, peers), Subscriber(target, Want(filter="(")) as subscriber:
@@ -342,6 +393,8 @@ class Publishing(unittest.IsolatedAsyncioTestCase):
             await self.take(peer, 0, b"a", b"b")
             self.nacks(peer, 0, Code.OVERLOADED)
             await self.take(peer, 0, b"a", b"b")
+            self.nacks(peer, 0, 0x3FFF)
+            await self.take(peer, 0, b"a", b"b")
             self.nacks(peer, 1, Code.OUT_OF_ORDER, 0)
             await self.take(peer, 0, b"a", b"b")
             self.acks(peer, 2)
@@ -379,6 +432,15 @@ class Publishing(unittest.IsolatedAsyncioTestCase):
             self.acks(peer, 1)
             await asyncio.wait_for(publisher.flush(), STEP_S)
             self.assertEqual(refused, [])
+
+    async def test_a_sequence_that_was_left_out_lies_before_the_one_that_was_sent(self):
+        async with self.publishing(b"a", b"b") as (publisher, peer, _):
+            await peer.next(Type.PRODUCER)
+            await self.take(peer, 0, b"a", b"b")
+            self.nacks(peer, 0, Code.OUT_OF_ORDER, 1)
+            with self.assertRaises(Ended) as caught:
+                await asyncio.wait_for(publisher.flush(), STEP_S)
+            self.assertEqual(caught.exception.code, Code.PROTOCOL)
 
     async def test_frames_are_cut_as_before(self):
         async with self.publishing(b"a", b"b") as (publisher, peer, _):

@@ -72,28 +72,30 @@ fn endpoint(remote: SocketAddr) -> io::Result<Endpoint> {
     Endpoint::new(quinn::EndpointConfig::default(), None, socket(remote.is_ipv4())?, runtime)
 }
 
-/// Connects within `wait`, in 0-RTT if that can be.
+/// Connects within `wait`, in 0-RTT if that may and can be.
 pub(super) async fn dial(
     address: &Address,
     config: &quinn::ClientConfig,
     wait: Duration,
+    may_be_early: bool,
 ) -> Result<Dialled, DialError> {
-    match tokio::time::timeout(wait, reach(address, config)).await {
+    match tokio::time::timeout(wait, reach(address, config, may_be_early)).await {
         Ok(reached) => reached,
         Err(_) => Err(DialError::Late),
     }
 }
 
-async fn reach(address: &Address, config: &quinn::ClientConfig) -> Result<Dialled, DialError> {
+async fn reach(address: &Address, config: &quinn::ClientConfig, may_be_early: bool) -> Result<Dialled, DialError> {
     let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await.map_err(DialError::System)?;
     let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    let is_one = found.len() == 1;
+    // With several it is not known which one was here before, and whoever answers first is to be the one.
+    let may_be_early = may_be_early && found.len() == 1;
     let mut attempts: FuturesUnordered<_> = found
         .into_iter()
         .enumerate()
         .map(|(index, remote)| async move {
             tokio::time::sleep(STAGGER * index as u32).await;
-            one(remote, &address.host, config, is_one).await
+            one(remote, &address.host, config, may_be_early).await
         })
         .collect();
     let mut last = None;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quinn::ConnectionError;
+use quinn::{ConnectionError, TransportErrorCode};
 
 use super::connect::Address;
 use crate::quic::frame::Code;
@@ -151,11 +151,9 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
         ConnectionError::ApplicationClosed(close) => {
             let code = Code(close.error_code.into_inner());
             let text = String::from_utf8_lossy(&close.reason).into_owned();
-            match code {
-                Code::NONE | Code::INTERNAL | Code::TIMEOUT | Code::GOING_AWAY | Code::BUSY | Code::AUTH_EXPIRED => {
-                    Verdict::Again(if text.is_empty() { code.to_string() } else { text })
-                }
-                _ => Verdict::Never(ClientError::Closed { code, text }),
+            match code.is_final() {
+                true => Verdict::Never(ClientError::Closed { code, text }),
+                false => Verdict::Again(if text.is_empty() { code.to_string() } else { text }),
             }
         }
         ConnectionError::VersionMismatch => {
@@ -166,6 +164,12 @@ pub(super) fn verdict(address: &Address, error: &ConnectionError) -> Verdict {
         | ConnectionError::LocallyClosed
         | ConnectionError::CidsExhausted => again(),
     }
+}
+
+/// The node has ended the connection before its handshake was over, so QUIC does not say why: the next connection does without 0-RTT,
+/// and learns it.
+pub(super) fn is_hidden(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::APPLICATION_ERROR)
 }
 
 /// Without what the library puts around an error that is not its own.

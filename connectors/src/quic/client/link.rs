@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::backoff::Backoff;
 use super::connect::{Address, Connect, Notice};
 use super::dial::{self, DialError, dial};
-use super::error::{ClientError, CommitError, Verdict, verdict};
+use super::error::{ClientError, CommitError, Verdict, is_hidden, verdict};
 use super::receipt::Pending;
 use super::serve::{Ended, serve};
 use crate::quic::frame::Code;
@@ -268,14 +268,15 @@ impl State {
 async fn run(link: Arc<Link>, config: quinn::ClientConfig) {
     let mut backoff = Backoff::new(link.connect.retry_max);
     let mut address = link.connect.address.clone();
-    let (mut is_first, mut attempt) = (true, ATTEMPT_MIN);
+    let (mut is_first, mut attempt, mut may_be_early) = (true, ATTEMPT_MIN, true);
     loop {
         let wait = if is_first { link.connect.first_timeout } else { attempt };
         let dialled = tokio::select! {
             () = link.stopped() => return link.finish(ClientError::Stopped),
-            dialled = dial(&address, &config, wait) => dialled,
+            dialled = dial(&address, &config, wait, may_be_early) => dialled,
         };
         let mut lived = None;
+        may_be_early = true;
         let verdict = match dialled {
             Ok(dialled) => {
                 let served = serve(&link, dialled).await;
@@ -283,7 +284,10 @@ async fn run(link: Arc<Link>, config: quinn::ClientConfig) {
                 match served.ended {
                     Ended::Stopped => return link.finish(ClientError::Stopped),
                     Ended::Fault(fault) => Verdict::Never(ClientError::Protocol(fault)),
-                    Ended::Lost(error) => verdict(&address, &error),
+                    Ended::Lost(error) => {
+                        may_be_early = !is_hidden(&error);
+                        verdict(&address, &error)
+                    }
                     Ended::Postponed(reason) => Verdict::Again(reason),
                     Ended::EarlyRefused => Verdict::Again("0-RTT was refused".to_owned()),
                 }

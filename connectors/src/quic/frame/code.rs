@@ -90,6 +90,56 @@ codes! {
     OVERLOADED = 0x45, "overloaded", "wait and send again from the sequence that was refused";
 }
 
+impl Code {
+    /// As the code of a NACK: the events will never be taken. All others, also those that are not known, say that they are to be
+    /// sent again.
+    pub fn drops_events(self) -> bool {
+        matches!(
+            self,
+            Self::FORBIDDEN
+                | Self::NO_SUCH_PARTITION
+                | Self::EVENT_INVALID
+                | Self::EVENT_TOO_LARGE
+                | Self::WRONG_PARTITION
+        )
+    }
+
+    /// As the code of a NACK: the events are to be sent again on the next connection; this one takes nothing more.
+    pub fn is_of_connection(self) -> bool {
+        matches!(self, Self::GOING_AWAY | Self::AUTH_EXPIRED)
+    }
+
+    /// As the code of REFUSED or ENDED: the same subscription may be taken later. All others, also those that are not known, are final.
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::INTERNAL
+                | Self::TIMEOUT
+                | Self::GOING_AWAY
+                | Self::BUSY
+                | Self::AUTH_EXPIRED
+                | Self::SOURCE_CHANGED
+                | Self::CURSORS_FAILED
+        )
+    }
+
+    /// As the end of a connection: another one would end the same way. After all others, also those that are not known, the client
+    /// connects again.
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::MALFORMED
+                | Self::FRAME_TOO_LARGE
+                | Self::PROTOCOL
+                | Self::UNKNOWN_FRAME
+                | Self::EARLY_DATA
+                | Self::LIMIT
+                | Self::UNAUTHENTICATED
+                | Self::FORBIDDEN
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:#04x})", self.name(), self.0)

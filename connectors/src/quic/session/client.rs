@@ -28,6 +28,9 @@ use publisher::Publisher;
 use stream::DataStream;
 use subscription::{State, Subscription};
 
+/// The minor version that is spoken.
+const MINOR: u64 = 0;
+
 /// Who the client is and what it may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
@@ -128,7 +131,7 @@ impl Client {
         self.handle_disconnected();
         self.is_connected = true;
         let ClientSettings { agent, token, user, password, .. } = &self.settings;
-        Hello { minor: 0, agent, token, user, password }.write(&mut self.out);
+        Hello { minor: MINOR, agent, token, user, password }.write(&mut self.out);
         self.subscribe_all();
     }
 
@@ -329,13 +332,18 @@ impl Client {
             Control::Subscribed(subscribed) => self.handle_subscribed(&subscribed)?,
             Control::Refused(refused) => {
                 let Some(at) = self.numbered(refused.subscription) else { return Ok(()) };
-                if is_passing(refused.code) && !self.subscriptions[at].is_leaving() {
+                if refused.code.is_passing() && !self.subscriptions[at].is_leaving() {
                     self.postpone(at, refused.code, refused.text);
                     return Ok(());
                 }
+                let is_leaving = self.subscriptions[at].is_leaving();
                 let subscription = self.subscriptions.remove(at).handle;
                 let (code, text, advice) = (refused.code, refused.text.to_owned(), refused.advice.to_owned());
-                self.events.push_back(Event::Refused { subscription, code, text, advice });
+                self.events.push_back(match is_leaving {
+                    // It was over before it was open.
+                    true => Event::Ended { subscription, code: Code::NONE, text: String::new(), advice: String::new() },
+                    false => Event::Refused { subscription, code, text, advice },
+                });
             }
             Control::Ended(ended) => {
                 let Some(at) = self.numbered(ended.subscription) else { return Ok(()) };
@@ -346,7 +354,7 @@ impl Client {
                     return Ok(());
                 }
                 // Nobody has asked for the end: something of the node's has stopped.
-                let is_unasked = is_passing(ended.code) || ended.code == Code::NONE;
+                let is_unasked = ended.code.is_passing() || ended.code == Code::NONE;
                 if is_unasked && !self.subscriptions[at].is_leaving() {
                     self.forget_streams(ended.subscription);
                     self.postpone(at, ended.code, ended.text);
@@ -393,6 +401,12 @@ impl Client {
     fn handle_welcome(&mut self, welcome: &Welcome<'_>) -> Result<(), Fault> {
         if std::mem::replace(&mut self.is_welcome, true) {
             return Err(Fault::protocol("a second WELCOME"));
+        }
+        if welcome.minor > MINOR {
+            return Err(Fault::protocol(format!(
+                "the node speaks minor version {}, which was not offered",
+                welcome.minor
+            )));
         }
         self.publisher.handle_welcome(welcome)?;
         self.commits.iter().for_each(|commit| write_commit(commit, &mut self.out));
@@ -486,11 +500,6 @@ impl Client {
         let found = self.streams.swap_remove(at);
         if is_reset || found.is_at_boundary() { Ok(()) } else { Err(body::cut()) }
     }
-}
-
-/// The same subscription may well be taken later.
-fn is_passing(code: Code) -> bool {
-    matches!(code, Code::GOING_AWAY | Code::BUSY | Code::INTERNAL | Code::TIMEOUT | Code::CURSORS_FAILED)
 }
 
 fn write_commit(commit: &PendingCommit, out: &mut Vec<u8>) {

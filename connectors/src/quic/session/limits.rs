@@ -11,7 +11,7 @@ pub struct QuicLimits {
     pub groups_max: u32,
     /// Most credit of a subscription in bytes: what a path with 1 Gbit/s and 100 ms needs is 12.5 MB.
     pub credit_max: u64,
-    /// Most publish streams of a connection that are open at a time: each can hold one frame that is not whole.
+    /// Most publish streams of a connection that a client may have open at a time. Each can hold one frame that is not whole.
     pub publish_streams_max: u32,
     /// Most bytes of a PUBLISH's body. Its records become one batch.
     pub publish_bytes_max: u32,
@@ -25,6 +25,13 @@ pub struct QuicLimits {
     pub actions_max: usize,
     /// Bytes of answers that wait to be sent before no more is read from the control stream: a few answers of the longest kind.
     pub control_out_bytes_max: usize,
+}
+
+impl QuicLimits {
+    /// Most publish streams that are open as far as the node has seen: the ends of as many as may be open can be on their way.
+    pub fn publish_streams_seen_max(&self) -> usize {
+        2 * self.publish_streams_max as usize
+    }
 }
 
 impl Default for QuicLimits {

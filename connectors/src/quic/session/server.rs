@@ -332,8 +332,10 @@ impl Server {
             return Err(Fault::new(Code::FORBIDDEN, format!("{} may not publish", self.grant.name())));
         }
         let open = self.publishers.iter().filter(|publisher| publisher.is_open()).count();
-        if open >= self.limits.publish_streams_max as usize {
-            return Err(Fault::new(Code::LIMIT, format!("more than {open} publish streams at a time")));
+        // Streams overtake each other: a client that has ended one may open the next though the end has not come yet.
+        if open >= self.limits.publish_streams_seen_max() {
+            let most = self.limits.publish_streams_max;
+            return Err(Fault::new(Code::LIMIT, format!("more than {most} publish streams at a time")));
         }
         self.publishers.push(Publisher::new(stream));
         Ok(self.publishers.len() - 1)
@@ -351,7 +353,7 @@ impl Server {
     pub fn wants_publish(&self) -> bool {
         self.publish_in_flight_bytes < self.limits.publish_in_flight_bytes_max
             && self.out.len() <= self.limits.control_out_bytes_max
-            && self.publishers.len() <= 2 * self.limits.publish_streams_max as usize
+            && self.publishers.len() <= self.limits.publish_streams_seen_max()
     }
 
     /// What became of a published batch. Outcomes of one partition come in the order of their batches.

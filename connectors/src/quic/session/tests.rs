@@ -1,6 +1,8 @@
 //! The two cores against each other: random interleavings with broken connections and killed nodes, and every rule on its own.
 
-mod rules;
+mod client;
+mod server;
+mod tools;
 mod world;
 
 use world::World;

@@ -101,7 +101,8 @@ impl Session {
         let mut has_deadline = true;
         loop {
             let wants_control = self.server.borrow().wants_control();
-            let may_publish = self.permissions.get() & Welcome::MAY_PUBLISH != 0;
+            // Also of a client that may not publish: the core says so.
+            let is_known = self.identity.borrow().is_some();
             tokio::select! {
                 read = receive.read_chunk(READ_BYTES_MAX, true), if wants_control => match read {
                     Ok(Some(chunk)) => if !self.with(|server| server.handle_control(&chunk.bytes)) {
@@ -112,7 +113,7 @@ impl Session {
                     }
                     Err(_) => return,
                 },
-                stream = self.connection.accept_uni(), if may_publish => match stream {
+                stream = self.connection.accept_uni(), if is_known => match stream {
                     Ok(stream) => drop(tokio::task::spawn_local(publish::run(self.clone(), stream))),
                     Err(_) => return,
                 },
@@ -165,7 +166,12 @@ impl Session {
             match action {
                 None => break,
                 Some(Action::Authenticate(credentials)) => self.authenticate(*credentials),
-                Some(Action::Subscribe(wanted)) => drop(tokio::task::spawn_local(subscribe(self.clone(), *wanted))),
+                Some(Action::Subscribe(wanted)) => {
+                    // Known before its task runs: UNSUBSCRIBE may be the next action.
+                    let outlet = Outlet::new(wanted.subscription, self);
+                    self.subscriptions.borrow_mut().push(outlet.subscription().clone());
+                    tokio::task::spawn_local(subscribe(self.clone(), *wanted, outlet));
+                }
                 Some(Action::Unsubscribe { subscription }) => {
                     let subscriptions = self.subscriptions.borrow();
                     if let Some(found) = subscriptions.iter().find(|found| found.number == subscription) {
@@ -403,11 +409,9 @@ fn permissions(identity: &Identity) -> u64 {
 }
 
 /// A subscription from SUBSCRIBE to ENDED.
-async fn subscribe(session: Rc<Session>, wanted: Wanted) {
+async fn subscribe(session: Rc<Session>, wanted: Wanted, outlet: Outlet) {
     let number = wanted.subscription;
-    let outlet = Outlet::new(number, &session);
     let subscription = outlet.subscription().clone();
-    session.subscriptions.borrow_mut().push(subscription.clone());
     let principal = session.server.borrow().principal().to_owned();
     let ended = serve(&session, principal, wanted, &outlet).await;
     session.subscriptions.borrow_mut().retain(|found| !Rc::ptr_eq(found, &subscription));
@@ -418,7 +422,10 @@ async fn subscribe(session: Rc<Session>, wanted: Wanted) {
             session.with(|server| server.handle_ended(number, code, &text));
         }
         Err(Rejection { code, text, advice }) => {
-            add(&session.core.stats.subscriptions_refused, 1);
+            // Else the client has ended it before it was open.
+            if code != Code::NONE {
+                add(&session.core.stats.subscriptions_refused, 1);
+            }
             session.with(|server| server.handle_refused(number, code, &text, &advice));
         }
     }

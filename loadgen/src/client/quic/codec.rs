@@ -68,14 +68,51 @@ pub(super) mod kind {
     pub const PUBLISH: u64 = 0x33;
 }
 
+/// The minor version that is spoken.
+pub(super) const MINOR: u64 = 0;
+
 /// Codes that a client acts on.
 pub(super) mod code {
-    pub const MALFORMED: u64 = 0x02;
-    pub const EARLY_DATA: u64 = 0x06;
-    pub const GOING_AWAY: u64 = 0x09;
-    pub const UNAUTHENTICATED: u64 = 0x10;
+    pub const NONE: u64 = 0x00;
+    const INTERNAL: u64 = 0x01;
+    const MALFORMED: u64 = 0x02;
+    const LIMIT: u64 = 0x07;
+    const TIMEOUT: u64 = 0x08;
+    const GOING_AWAY: u64 = 0x09;
+    const BUSY: u64 = 0x0a;
+    const UNAUTHENTICATED: u64 = 0x10;
+    const AUTH_EXPIRED: u64 = 0x11;
     pub const FORBIDDEN: u64 = 0x12;
-    pub const LOG_FAILED: u64 = 0x40;
+    const NO_SUCH_PARTITION: u64 = 0x22;
+    const SOURCE_CHANGED: u64 = 0x24;
+    const CURSORS_FAILED: u64 = 0x30;
     pub const OUT_OF_ORDER: u64 = 0x41;
-    pub const OVERLOADED: u64 = 0x45;
+    const EVENT_INVALID: u64 = 0x42;
+    const EVENT_TOO_LARGE: u64 = 0x43;
+    const WRONG_PARTITION: u64 = 0x44;
+
+    /// As the code of a NACK: the events will never be taken.
+    pub fn drops_events(code: u64) -> bool {
+        matches!(code, FORBIDDEN | NO_SUCH_PARTITION | EVENT_INVALID | EVENT_TOO_LARGE | WRONG_PARTITION)
+    }
+
+    /// As the code of a NACK: the events are for the next connection.
+    pub fn is_of_connection(code: u64) -> bool {
+        matches!(code, GOING_AWAY | AUTH_EXPIRED)
+    }
+
+    /// As the code of REFUSED or ENDED: the subscription may be taken later.
+    pub fn is_passing(code: u64) -> bool {
+        matches!(code, INTERNAL | TIMEOUT | GOING_AWAY | BUSY | AUTH_EXPIRED | SOURCE_CHANGED | CURSORS_FAILED)
+    }
+
+    /// As the end of a connection: this client has done something that the next one would do again.
+    pub fn is_fault(code: u64) -> bool {
+        matches!(code, MALFORMED..=LIMIT)
+    }
+
+    /// As the end of a connection: nobody lets this client in.
+    pub fn is_unwanted(code: u64) -> bool {
+        matches!(code, UNAUTHENTICATED | FORBIDDEN)
+    }
 }

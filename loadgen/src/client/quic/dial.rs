@@ -173,10 +173,10 @@ pub(super) fn ended(access: &Access, error: ConnectionError) -> DialError {
             let number = closed.error_code.into_inner();
             let reason = String::from_utf8_lossy(&closed.reason).into_owned();
             match number {
-                code::UNAUTHENTICATED | code::FORBIDDEN => {
+                number if code::is_unwanted(number) => {
                     DialError::Fatal(QuicError::Refused { target, code: number, reason })
                 }
-                code::MALFORMED..=code::EARLY_DATA => {
+                number if code::is_fault(number) => {
                     let what = format!("it ended the connection with code {number:#04x}: {reason}");
                     DialError::Fatal(QuicError::Protocol { target, what })
                 }

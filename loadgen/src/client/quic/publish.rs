@@ -473,28 +473,26 @@ impl Publisher {
     fn refused(&self, nack: Nack) -> Option<End> {
         let Nack { partition, sequence, code, text, advice, expected, .. } = nack;
         let target = self.run.plan.access.target.to_string();
-        match code {
-            code::LOG_FAILED | code::OVERLOADED | code::OUT_OF_ORDER => {
-                // Where the node expects a later one, it has what is before.
-                let from = expected.unwrap_or(sequence);
-                if from > sequence && !self.acknowledged(partition, from) {
-                    let what = format!("partition {partition} should go on with {from}, which was never sent");
-                    return Some(End::Fatal(QuicError::Protocol { target, what }));
-                }
-                let now_us = self.run.began.elapsed().as_micros() as u64;
-                let state = &mut *self.state.borrow_mut();
-                state.book.refusals += 1;
-                let waits = state.lanes.as_mut().is_some_and(|lanes| lanes.send_again(partition, from, now_us));
-                if !waits && from <= sequence {
-                    let what = format!("partition {partition} should go on with {from}, which it has acknowledged");
-                    return Some(End::Fatal(QuicError::Protocol { target, what }));
-                }
-                self.run.progress.retried(&format!("partition {partition} was refused with code {code:#04x}: {text}"));
-                None
-            }
-            code::GOING_AWAY => None,
-            _ => Some(End::Fatal(QuicError::Publish { target, partition, code, text, advice })),
+        if code::drops_events(code) {
+            return Some(End::Fatal(QuicError::Publish { target, partition, code, text, advice }));
         }
+        if code::is_of_connection(code) {
+            return None;
+        }
+        let from = expected.filter(|_| code == code::OUT_OF_ORDER).unwrap_or(sequence);
+        let now_us = self.run.began.elapsed().as_micros() as u64;
+        let state = &mut *self.state.borrow_mut();
+        state.book.refusals += 1;
+        let waits =
+            from <= sequence && state.lanes.as_mut().is_some_and(|lanes| lanes.send_again(partition, from, now_us));
+        if !waits {
+            // A ledger with holes says nothing: a node that forgets what it acknowledged ends the run.
+            let what =
+                format!("partition {partition} should go on with {from}, which it has acknowledged or never saw");
+            return Some(End::Fatal(QuicError::Protocol { target, what }));
+        }
+        self.run.progress.retried(&format!("partition {partition} was refused with code {code:#04x}: {text}"));
+        None
     }
 }
 

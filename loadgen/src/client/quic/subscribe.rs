@@ -326,6 +326,9 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
                 // What was faster than this frame.
                 (0..self.streams.len()).try_for_each(|at| self.take_data(at))
             }
+            Control::Ended(Answer { code: codec::code::NONE, .. }) => {
+                Err(DialError::Again("the node ended the subscription".to_owned()))
+            }
             Control::Refused(answer) | Control::Ended(answer) => Err(self.refused("the subscription", answer)),
             Control::Committed(answer) if answer.code != 0 => Err(self.refused("a commit", answer)),
             Control::Committed(_) if self.committing > 0 => {
@@ -342,9 +345,9 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
 
     fn refused(&self, what: &str, answer: Answer) -> DialError {
         let Answer { code, text, advice, .. } = answer;
-        match code {
-            codec::code::GOING_AWAY => DialError::Again(format!("{what} was refused: {text}")),
-            _ => {
+        match codec::code::is_passing(code) {
+            true => DialError::Again(format!("{what} was refused: {text}")),
+            false => {
                 let (target, what) = (self.plan.access.target.to_string(), what.to_owned());
                 DialError::Fatal(QuicError::Subscription { target, what, code, text, advice })
             }
@@ -419,7 +422,7 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
             return Err(self.wrong(format!("a batch of partition {partition} has a wrong checksum")));
         }
         let mut records = Batch::new(batch).map_err(|error| self.wrong(error))?;
-        if mask.is_some_and(|mask| mask.len() != (records.len() as usize).div_ceil(8)) {
+        if mask.is_some_and(|mask| !is_mask_of(mask, records.len() as usize)) {
             return Err(self.wrong("a mask that is not of its batch"));
         }
         let (mut row, mut least) = (0usize, 0);
@@ -483,6 +486,15 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
     }
 }
 
+/// A bit for each event, up to a whole byte, and none behind the last event.
+fn is_mask_of(mask: &[u8], events: usize) -> bool {
+    let padding = match events % 8 {
+        0 => 0,
+        used => 0xff << used,
+    };
+    mask.len() == events.div_ceil(8) && mask.last().is_none_or(|last| last & padding == 0)
+}
+
 async fn read_control(access: Access, mut control: ControlReader, give: mpsc::Sender<Input>) {
     loop {
         let (input, is_over) = match control.next(&access).await {
@@ -508,5 +520,17 @@ async fn read_data(access: Access, at: usize, mut stream: RecvStream, give: mpsc
         if give.send(input).await.is_err() || is_over {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mask_of;
+
+    #[test]
+    fn a_mask_has_a_bit_for_each_event_and_no_more() {
+        assert!(is_mask_of(&[0b101], 3) && is_mask_of(&[0xff], 8) && is_mask_of(&[0, 1], 9) && is_mask_of(&[], 0));
+        assert!(!is_mask_of(&[0b1101], 3) && !is_mask_of(&[0xff], 7) && !is_mask_of(&[0, 2], 9));
+        assert!(!is_mask_of(&[1, 0], 8) && !is_mask_of(&[1], 9));
     }
 }

@@ -11,6 +11,7 @@ import socket
 from aioquic.asyncio import QuicConnectionProtocol
 from aioquic.quic import events
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicErrorCode
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import frames
@@ -23,18 +24,22 @@ class Ended(ConnectionError):
     """The connection is over."""
 
     def __init__(self, code, text, is_transport=False):
-        where = "QUIC" if is_transport else "the other side"
-        super().__init__(f"{where} ended the connection: {f'0x{code:x}' if is_transport else Code.name_of(code)}: {text}")
+        super().__init__(f"the connection ended: {f'QUIC 0x{code:x}' if is_transport else Code.name_of(code)}: {text}")
         self.code, self.text = code, text
         self.is_transport = is_transport
         """The code is one of QUIC's own."""
+
+    @property
+    def is_hidden(self):
+        """The node ended it before the handshake was complete, so QUIC does not say why."""
+        return self.is_transport and self.code == QuicErrorCode.APPLICATION_ERROR
 
 
 class Refused(Exception):
     """The node's answer to something is no."""
 
     def __init__(self, what, answer):
-        super().__init__(f"{what}: {Code.name_of(answer.code)}: {answer.text}. {answer.advice}")
+        super().__init__(f"{what}: {Code.name_of(answer.code)}: {answer.text.rstrip('.')}. {answer.advice}")
         self.code, self.text, self.advice = answer.code, answer.text, answer.advice
 
 
@@ -48,6 +53,7 @@ class Subscription:
         self._answer = asyncio.get_running_loop().create_future()
         self._items = asyncio.Queue()
         self._groups_ended = 0
+        self._is_leaving = False
         self.ended = None
         """The node's ENDED."""
 
@@ -57,7 +63,13 @@ class Subscription:
 
     async def __aiter__(self):
         # What comes before SUBSCRIBED waits: only that says where each partition begins.
-        await self.subscribed()
+        try:
+            await self.subscribed()
+        except Refused as refused:
+            if self._is_leaving and refused.code == Code.NONE:
+                # It was over before it was open.
+                return
+            raise
         while (item := await self._items.get()) is not None:
             if isinstance(item, Exception):
                 raise item
@@ -76,6 +88,7 @@ class Subscription:
 
     def unsubscribe(self):
         """Asks for the end. What is on its way still comes."""
+        self._is_leaving = True
         self._connection.send_control(frames.unsubscribe(self.number))
 
     def _answered(self, answer):
@@ -204,6 +217,11 @@ class Connection(QuicConnectionProtocol):
         self._quic.send_stream_data(stream, data, is_end)
         self._transmit_soon()
 
+    def reset(self, stream):
+        """Breaks a stream off."""
+        self._quic.reset_stream(stream, Code.NONE)
+        self._transmit_soon()
+
     def send_control(self, data):
         self.send(self._control, data)
 
@@ -220,7 +238,9 @@ class Connection(QuicConnectionProtocol):
                 case events.StreamDataReceived(data, is_end, stream):
                     self._received(stream, data, is_end)
                 case events.StreamReset(_, stream):
-                    raise Fault(Code.PROTOCOL, f"stream {stream} was reset")
+                    if stream == self._control:
+                        raise Fault(Code.PROTOCOL, "the node reset the control stream")
+                    self._stream_ended(stream)
                 case events.ConnectionTerminated(code, frame_type, text):
                     self._over(Ended(code, text, frame_type is not None))
         except Fault as fault:
@@ -269,10 +289,13 @@ class Connection(QuicConnectionProtocol):
         for kind, body in one.frames.feed(data, is_end):
             self._on_data(one, kind, body)
         if is_end:
-            del self._streams[stream]
-            # One of a subscription that was refused, or never was, is nobody's.
-            if one.data is not None and (subscription := self._subscriptions.get(one.data.subscription)):
-                subscription._group_ended()
+            self._stream_ended(stream)
+
+    def _stream_ended(self, stream):
+        one = self._streams.pop(stream, None)
+        # One of a subscription that was refused, or never was, is nobody's.
+        if one is not None and one.data is not None and (subscription := self._subscriptions.get(one.data.subscription)):
+            subscription._group_ended()
 
     def _on_data(self, stream, kind, body):
         readers = {Type.BATCH: frames.Batch, Type.POSITION: frames.Position, Type.LOST: frames.Lost}
@@ -288,6 +311,8 @@ class Connection(QuicConnectionProtocol):
 
     def _on_welcome(self, body):
         self.welcome = frames.Welcome.read(body)
+        if self.welcome.minor > frames.MINOR:
+            raise Fault(Code.PROTOCOL, f"the node speaks minor version {self.welcome.minor}, which was not offered")
         self._welcomed.set_result(self.welcome)
         asyncio.ensure_future(self._keep_alive())
 

@@ -241,6 +241,8 @@ class Batch:
         if mask is not None:
             if len(mask) != (len(events) + 7) // 8:
                 raise Fault(Code.MALFORMED, f"a mask of {len(mask)} bytes for {len(events)} events")
+            if len(events) % 8 and mask[-1] >> len(events) % 8:
+                raise Fault(Code.MALFORMED, "a mask with bits behind its last event")
             events = [event for at, event in enumerate(events) if mask[at // 8] >> at % 8 & 1]
         return cls(partition, next_offset, tuple(events), len(body))
 

@@ -21,8 +21,8 @@ UNDER_WAY_BYTES_MAX = 4 << 20
 LINGER_S = 0.005
 RECORD_OVERHEAD = 32
 
-SEND_AGAIN = {Code.LOG_FAILED, Code.OVERLOADED, Code.OUT_OF_ORDER, Code.BUSY, Code.INTERNAL}
-"""The node could not: wait, and send again."""
+DROP = {Code.FORBIDDEN, Code.NO_SUCH_PARTITION, Code.EVENT_INVALID, Code.EVENT_TOO_LARGE, Code.WRONG_PARTITION}
+"""The node will never take it. After any other code, known or not, it is sent again."""
 NEXT_CONNECTION = {Code.GOING_AWAY, Code.AUTH_EXPIRED}
 """The node will not, on this connection."""
 
@@ -250,15 +250,19 @@ class Publisher:
 
     def _nacked(self, nack):
         lane = self._lane(nack.partition)
-        if nack.expected is not None and nack.expected < lane.first:
-            self._on_lost(nack.partition, lane.first - nack.expected)
-            lane.renumber(nack.expected)
-        count = lane.back_to(nack.sequence if nack.expected is None else nack.expected)
-        if nack.code in SEND_AGAIN:
+        expected = nack.expected if nack.code == Code.OUT_OF_ORDER and nack.expected is not None else nack.sequence
+        if expected > nack.sequence:
+            raise Fault(Code.PROTOCOL, f"NACK of {nack.sequence} of partition {nack.partition} expects {expected}, which comes later")
+        if expected < lane.first:
+            self._on_lost(nack.partition, lane.first - expected)
+            lane.renumber(expected)
+        count = lane.back_to(expected)
+        if nack.code in NEXT_CONNECTION:
+            self._stream = None
+        elif nack.code not in DROP:
+            lane.stop_waiting()
             lane.waits = asyncio.get_running_loop().call_later(lane.wait_s, self._again, lane)
             lane.wait_s = min(lane.wait_s * 2, WAIT_S_MAX)
-        elif nack.code in NEXT_CONNECTION:
-            self._stream = None
         elif count > 1:
             # One of them is bad: alone each of the others will be taken.
             for at in range(lane.sent, lane.sent + count):

@@ -12,10 +12,11 @@ from .frames import Start, Want
 from .target import Target
 from .wire import Code
 
-GIVE_UP = {Code.MALFORMED, Code.FRAME_TOO_LARGE, Code.PROTOCOL, Code.UNKNOWN_FRAME, Code.EARLY_DATA, Code.UNAUTHENTICATED, Code.FORBIDDEN}
-"""Ends of a connection that the next one would meet again."""
-SUBSCRIBE_AGAIN = {Code.INTERNAL, Code.GOING_AWAY, Code.BUSY, Code.AUTH_EXPIRED, Code.SOURCE_CHANGED}
-"""Refusals of a subscription that another try may not meet."""
+GIVE_UP = {Code.MALFORMED, Code.FRAME_TOO_LARGE, Code.PROTOCOL, Code.UNKNOWN_FRAME, Code.EARLY_DATA, Code.LIMIT, Code.UNAUTHENTICATED,
+           Code.FORBIDDEN}
+"""Ends of a connection that the next one would meet again. After any other, known or not, it is worth trying."""
+SUBSCRIBE_AGAIN = {Code.INTERNAL, Code.TIMEOUT, Code.GOING_AWAY, Code.BUSY, Code.AUTH_EXPIRED, Code.SOURCE_CHANGED, Code.CURSORS_FAILED}
+"""Refusals of a subscription that another try may not meet. Any other, known or not, is final."""
 WAIT_S_MIN, WAIT_S_MAX = 0.1, 5.0
 
 
@@ -35,8 +36,12 @@ class Reconnect:
 
     async def after(self, error, goaway=None):
         """Waits, or raises the error if there is no use in it."""
-        if isinstance(error, Ended) and is_final(error):
-            raise error
+        if isinstance(error, Ended):
+            if is_final(error):
+                raise error
+            if error.is_hidden:
+                # Without 0-RTT the next connection learns why.
+                self.target.tickets.clear()
         wait_s = self._wait_s
         if goaway is not None:
             wait_s = max(wait_s, goaway.after_ms / 1_000)

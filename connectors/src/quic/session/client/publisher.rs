@@ -329,8 +329,8 @@ impl Publisher {
             return Err(Fault::protocol("a NACK of a frame that was not sent"));
         };
         match nack.code {
-            Code::LOG_FAILED | Code::OVERLOADED | Code::OUT_OF_ORDER | Code::GOING_AWAY => {
-                let wait_ms = if nack.code == Code::GOING_AWAY { u64::MAX } else { partition.retry_ms };
+            code if !code.drops_events() => {
+                let wait_ms = if code.is_of_connection() { u64::MAX } else { partition.retry_ms };
                 partition.retry_at_ms = now_ms.saturating_add(wait_ms);
                 partition.retry_ms = (2 * partition.retry_ms).min(RETRY_MS_MAX);
                 set_back(partition, nack, at)
@@ -364,7 +364,8 @@ impl Publisher {
 /// Goes on with the frame at `at`, or with the one that the node expects.
 fn set_back(partition: &mut Partition, nack: &Nack<'_>, at: usize) -> Result<Option<Event>, Fault> {
     partition.sent = at;
-    let Some(expected) = nack.expected.filter(|expected| *expected != nack.sequence) else { return Ok(None) };
+    let expected = nack.expected.filter(|expected| nack.code == Code::OUT_OF_ORDER && *expected != nack.sequence);
+    let Some(expected) = expected else { return Ok(None) };
     let first = partition.frames.front().map_or(partition.next_sequence, |frame| frame.sequence);
     if expected < first {
         // What was acknowledged is not there any more: the rest takes its place.

@@ -52,7 +52,7 @@ impl Received {
         };
         let batch = SparseBatch::decode(partition, body, at)
             .map_err(|error| Fault::new(Code::MALFORMED, format!("a BATCH of partition {partition}: {error}")))?;
-        if mask.as_deref().is_some_and(|mask: &[u8]| mask.len() != batch.len().div_ceil(8)) {
+        if mask.as_deref().is_some_and(|mask| !fits(mask, batch.len())) {
             return Err(Fault::new(Code::MALFORMED, "the mask of a BATCH does not fit its events"));
         }
         Ok(Self { subscription, partition, from, next_offset, settled_to: next_offset, body_bytes, batch, mask })
@@ -68,4 +68,13 @@ impl Received {
             .map(|(_, event)| event)
             .filter(move |event| meant.contains(&event.offset()))
     }
+}
+
+/// A bit for each event, up to a whole byte, and none behind the last event.
+fn fits(mask: &[u8], events: usize) -> bool {
+    let padding = match events % 8 {
+        0 => 0,
+        used => 0xff << used,
+    };
+    mask.len() == events.div_ceil(8) && mask.last().is_none_or(|last| last & padding == 0)
 }

@@ -1,7 +1,8 @@
 //! A publish stream: its bytes become batches where they are to lie, its sequences are held to, its outcomes become ACKs and NACKs.
 //!
 //! What always holds: records are copied once, behind room for the batch's header; per partition sequences go on without gap, and after
-//! a NACK nothing is taken until the sequence that it names comes; an ACK covers outcomes in order.
+//! a NACK nothing is taken until the sequence that it names comes; an ACK covers outcomes in order. What comes again goes to the log
+//! again, which knows that it has it, and is acknowledged again.
 
 use std::collections::HashMap;
 
@@ -235,14 +236,14 @@ impl Publisher {
         if let Some(code) = rules.going {
             return Some((code, "the node ends this connection".to_owned()));
         }
-        if partition.next != head.sequence {
+        if partition.next < head.sequence {
             let text = format!("sequence {} came where {} must", head.sequence, partition.next);
             return Some((Code::OUT_OF_ORDER, text));
         }
         if head.records_bytes == 0 {
             return Some((Code::EVENT_INVALID, "a PUBLISH without records".to_owned()));
         }
-        partition.next = head.sequence + u64::from(head.count);
+        partition.next = partition.next.max(head.sequence + u64::from(head.count));
         None
     }
 
@@ -317,8 +318,9 @@ impl Publisher {
         }
         match result {
             Ok(kept) => {
-                state.acked = ticket.sequence + u64::from(ticket.count);
-                state.end_offset = kept.end_offset;
+                // What comes again takes nothing back.
+                state.acked = state.acked.max(ticket.sequence + u64::from(ticket.count));
+                state.end_offset = state.end_offset.max(kept.end_offset);
                 if !std::mem::replace(&mut state.is_due, true) {
                     self.due.push(ticket.partition);
                 }

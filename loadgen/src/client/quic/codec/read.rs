@@ -1,6 +1,6 @@
 //! What a client reads: frames out of a stream, and what they say.
 
-use super::{CodecError, kind};
+use super::{CodecError, MINOR, kind};
 
 /// Bound of a frame on the control stream, and of BATCH; other frames of data streams are small.
 const CONTROL_BYTES_MAX: u64 = 65_536;
@@ -200,7 +200,9 @@ impl Control {
         let mut fields = Fields { kind, rest: body };
         Ok(Some(match kind {
             kind::WELCOME => {
-                fields.number()?;
+                if fields.number()? > MINOR {
+                    return Err(fields.wrong("it has a minor version that was not offered"));
+                }
                 let mut welcome = Welcome {
                     partitions: fields.small()?,
                     credit_max: fields.number()?,

@@ -161,6 +161,21 @@ fn a_flipped_bit_is_an_error_or_another_value_and_never_more() {
 }
 
 #[test]
+fn codes_that_nobody_knows_lose_nothing() {
+    let later = 0x3fff;
+    assert!(!code::drops_events(later) && !code::is_of_connection(later) && !code::is_passing(later));
+    assert!(!code::is_fault(later) && !code::is_unwanted(later));
+    // In a NACK: overloaded and log_failed are sent again, a key in a foreign partition is not.
+    assert!(!code::drops_events(0x45) && !code::drops_events(0x40) && code::drops_events(0x44));
+    assert!(code::is_of_connection(0x09) && code::is_of_connection(0x11));
+    let mut welcome = examples()["WELCOME"].clone();
+    welcome[2] = 1;
+    let mut frames = Frames::default();
+    frames.push(&welcome);
+    assert!(frames.control().is_err(), "a minor version that was not offered");
+}
+
+#[test]
 fn keys_lie_where_the_specification_says() {
     for (key, hash) in
         [("", 0x106e_08d9), ("d1", 0x530a_5cb9), ("press-1", 0x6fa8_0e6e), ("device-000123", 0x8fcc_6f41)]

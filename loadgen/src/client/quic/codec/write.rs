@@ -1,6 +1,6 @@
 //! What a client writes.
 
-use super::kind;
+use super::{MINOR, kind};
 
 /// Appends a number in its shortest form. Nothing of ours reaches 2^62, where numbers end.
 pub fn put_number(out: &mut Vec<u8>, n: u64) {
@@ -54,7 +54,7 @@ pub struct Hello<'a> {
 
 pub fn write_hello(hello: &Hello<'_>, out: &mut Vec<u8>) {
     frame(out, kind::HELLO, |body| {
-        put_number(body, 0);
+        put_number(body, MINOR);
         text_field(body, 1, Some(hello.agent));
         text_field(body, 2, hello.token);
         text_field(body, 3, hello.user);
