@@ -270,9 +270,8 @@ fn a_data_stream_that_is_not_read_delays_only_its_own_partitions() {
     let plan = SubscribePlan { access, wanted, commit: None, held: Some((HELD as usize, held)) };
     let subscriber = Subscriber::start_with(plan);
     // The node deals partitions out in turn.
-    let held: Vec<bool> = (0..DEVICES)
-        .map(|device| partition_of(device_id(device).as_bytes(), PARTITIONS) % GROUPS == HELD)
-        .collect();
+    let held: Vec<bool> =
+        (0..DEVICES).map(|device| partition_of(device_id(device).as_bytes(), PARTITIONS) % GROUPS == HELD).collect();
     let seen = |is_held: bool| {
         let seen = subscriber.seen.lock().expect("not poisoned");
         seen.iter().filter(|(device, _)| held[*device as usize] == is_held).count() as u64
@@ -280,7 +279,8 @@ fn a_data_stream_that_is_not_read_delays_only_its_own_partitions() {
     let progress = Arc::new(Progress::default());
     let (stop, sending) = publish_until_told(quic.plan(&quic.address, u64::MAX), &progress);
     let until = |what: &str, is_so: &dyn Fn() -> bool| {
-        let what = || format!("{what}; {:?}, {} of the held stream, {} others", progress.look(), seen(true), seen(false));
+        let what =
+            || format!("{what}; {:?}, {} of the held stream, {} others", progress.look(), seen(true), seen(false));
         eventually_or(what, || is_so() || sending.is_finished() || subscriber.thread.is_finished());
         assert!(is_so(), "a side has ended by itself");
     };

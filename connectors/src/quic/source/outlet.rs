@@ -171,9 +171,8 @@ impl Outlet {
         if !self.0.has_resumed.get() {
             return None;
         }
-        let has_room = |partition: &u32| {
-            self.0.group_of(*partition).is_none_or(|group| !self.0.groups.borrow()[group].is_parked)
-        };
+        let has_room =
+            |partition: &u32| self.0.group_of(*partition).is_none_or(|group| !self.0.groups.borrow()[group].is_parked);
         let mut refused = self.0.refused.borrow_mut();
         let found = refused.iter().position(has_room);
         self.0.has_resumed.set(found.is_some());
