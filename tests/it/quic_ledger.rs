@@ -277,7 +277,9 @@ fn a_data_stream_that_is_not_read_delays_only_its_own_partitions() {
         seen.iter().filter(|(device, _)| held[*device as usize] == is_held).count() as u64
     };
     let progress = Arc::new(Progress::default());
-    let (stop, sending) = publish_until_told(quic.plan(&quic.address, u64::MAX), &progress);
+    let mut plan = quic.plan(&quic.address, u64::MAX);
+    plan.pace = Pace::Constant(40_000.0);
+    let (stop, sending) = publish_until_told(plan, &progress);
     let until = |what: &str, is_so: &dyn Fn() -> bool| {
         let what =
             || format!("{what}; {:?}, {} of the held stream, {} others", progress.look(), seen(true), seen(false));
