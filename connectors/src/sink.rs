@@ -99,6 +99,16 @@ pub struct FeedSender {
     cursors: Arc<Cursors>,
 }
 
+/// What became of a delivery that was handed over.
+#[derive(Debug)]
+#[must_use]
+pub enum Taken {
+    /// It was taken.
+    Whole,
+    /// There is no room for its partition while there is for others: it is given back and comes again when there is.
+    Refused(Delivery),
+}
+
 /// The sink is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sink has stopped")]

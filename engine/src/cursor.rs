@@ -2,7 +2,10 @@
 //! without seam. A state machine: [`Follower::step`] says what to do next, its owner does it.
 //!
 //! What always holds: per partition the offsets that are handed over only grow, each matching one comes once, and what was not
-//! wanted is passed over by moving the cursor. The protocol with the shard is [`crate::lane`]'s.
+//! wanted is passed over by moving the cursor. The protocol with the shard is [`crate::lane`]'s. A partition whose delivery the owner
+//! refused ([`Follower::refuse`]) stands still without keeping anything, and the others go on.
+
+mod parking;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use crate::batch::Batch;
 use crate::lane::{Delivery, Heads, LaneItem, LaneReceiver, Rows};
 use crate::limits;
 use crate::route::{EndpointId, Matcher, RouteTable};
+use parking::Parking;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +22,7 @@ mod tests;
 /// What is to be done next.
 #[derive(Debug)]
 pub enum Step {
-    /// Hand this over; deliveries of a partition come in offset order.
+    /// Hand this over, or refuse it with [`Follower::refuse`]; deliveries of a partition come in offset order.
     Deliver(Delivery),
     /// Nothing of the partition before this offset is wanted but what was handed over.
     Advance {
@@ -27,7 +31,7 @@ pub enum Step {
         /// The offset.
         offset: u64,
     },
-    /// Read on in the log and answer with [`Follower::give`] or [`Follower::skip`].
+    /// Read on in the log and answer with [`Follower::give`], [`Follower::skip`] or [`Follower::park`].
     Read {
         /// The partition.
         partition: u32,
@@ -93,10 +97,27 @@ pub struct Follower {
     used: usize,
     /// Lanes in a row that had nothing.
     quiet: usize,
-    /// A partition that is read from the log, and up to which head at least.
-    reading: Option<(u32, u64)>,
+    reading: Option<Reading>,
+    /// What was read of that partition.
     batches: VecDeque<Arc<Batch>>,
     out: VecDeque<Step>,
+    parking: Parking,
+}
+
+/// A partition that is read from the log.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    partition: u32,
+    /// Up to here at least.
+    upto: u64,
+    /// One [`Step::Read`] has gone out.
+    was_asked: bool,
+}
+
+impl Reading {
+    fn new((partition, upto): (u32, u64)) -> Self {
+        Self { partition, upto, was_asked: false }
+    }
 }
 
 impl Follower {
@@ -115,6 +136,7 @@ impl Follower {
             endpoint,
             lanes,
             heads,
+            parking: Parking::new(next.len()),
             next,
             at: 0,
             used: 0,
@@ -127,12 +149,12 @@ impl Follower {
 
     /// There is something to do without waiting for the clock. Register with the bell before asking.
     pub fn has_work(&self) -> bool {
-        self.lanes.iter().any(ShardLane::has_work)
+        self.parking.has_work() || self.lanes.iter().any(ShardLane::has_work)
     }
 
-    /// Some lane is not live: the endpoint is fed from the log.
+    /// Some lane is not live, or some partition is parked: the endpoint is fed from the log.
     pub fn is_behind(&self) -> bool {
-        self.lanes.iter().any(|lane| !matches!(lane.phase, Phase::Live))
+        !self.parking.is_empty() || self.lanes.iter().any(|lane| !matches!(lane.phase, Phase::Live))
     }
 
     /// Everything up to the heads has been handed over or passed over.
@@ -151,15 +173,21 @@ impl Follower {
                 self.replay(table, matcher, batch);
                 continue;
             }
-            if let Some((partition, upto)) = self.reading {
-                let from = self.next[partition as usize];
-                if from < upto {
-                    return Step::Read { partition, from };
-                }
-                self.reading = None;
+            if let Some(step) = self.read_on() {
+                return step;
+            }
+            if let Some(partition) = self.parking.next_due() {
+                // Nothing comes out of a lane until this piece is done.
+                let upto = self.parking.upto(partition, self.heads.get(partition));
+                self.reading = Some(Reading::new((partition, upto)));
+                continue;
             }
             if self.lanes.is_empty() {
-                return Step::Idle;
+                if !self.parking.has_work() {
+                    return Step::Idle;
+                }
+                self.parking.lanes_had_their_turn();
+                continue;
             }
             if self.turn() {
                 self.quiet = 0;
@@ -173,20 +201,69 @@ impl Follower {
             }
             self.used = 0;
             self.at = (self.at + 1) % self.lanes.len();
+            if self.at == 0 {
+                self.parking.lanes_had_their_turn();
+            }
             if self.quiet >= self.lanes.len() {
                 self.quiet = 0;
-                if self.out.is_empty() {
+                if self.out.is_empty() && !self.parking.has_work() {
                     return Step::Idle;
                 }
             }
         }
     }
 
+    /// The next [`Step::Read`], if there is anything to read.
+    fn read_on(&mut self) -> Option<Step> {
+        let reading = self.reading.as_mut()?;
+        let (partition, from) = (reading.partition, self.next[reading.partition as usize]);
+        // Who catches up gives way to the lanes after each piece, however far behind it is.
+        let is_piece = self.parking.is_catching_up(partition);
+        if from < reading.upto && !(is_piece && reading.was_asked) {
+            reading.was_asked = true;
+            return Some(Step::Read { partition, from });
+        }
+        if is_piece {
+            self.parking.has_read(partition, from >= reading.upto);
+        }
+        self.reading = None;
+        None
+    }
+
+    /// Refuses what [`Step::Deliver`] said last, before the next step is asked for: its partition is parked. It stands still before this
+    /// delivery, whatever comes for it, until [`unpark`](Self::unpark); then it goes on with it, from the log.
+    pub fn refuse(&mut self, refused: &Delivery) {
+        let (partition, end) = (refused.batch.partition(), refused.batch.last_offset() + 1);
+        let next = &mut self.next[partition as usize];
+        debug_assert_eq!(*next, end, "it is the last one that was to be delivered");
+        *next = refused.batch.base_offset() + refused.row_indexes().next().map_or(0, |row| row as u64);
+        self.park_behind(partition, end);
+    }
+
+    /// Parks the partition that the last step wants to be read, in place of an answer.
+    pub fn park(&mut self, partition: u32) {
+        debug_assert!(self.reading.is_some_and(|reading| reading.partition == partition));
+        self.park_behind(partition, 0);
+    }
+
+    fn park_behind(&mut self, partition: u32, end: u64) {
+        self.parking.park(partition, end);
+        if self.reading.is_some_and(|reading| reading.partition == partition) {
+            self.reading = None;
+            self.batches.clear();
+        }
+    }
+
+    /// There is room for a parked partition again. For one that is not parked it does nothing.
+    pub fn unpark(&mut self, partition: u32) {
+        self.parking.unpark(partition);
+    }
+
     /// What the log has from the offset on that [`Step::Read`] named.
     pub fn give(&mut self, batches: Vec<Arc<Batch>>) {
         debug_assert!(self.batches.is_empty() && self.reading.is_some());
         // What lies behind the heads comes through the lane: matching it here too would cost each endpoint the whole intake again.
-        let upto = self.reading.map_or(u64::MAX, |(_, upto)| upto);
+        let upto = self.reading.map_or(u64::MAX, |reading| reading.upto);
         let first = batches.first().map_or(0, |batch| batch.base_offset());
         // The first one is kept in any case: behind a hole it says how far the hole goes.
         self.batches.extend(batches.into_iter().take_while(|batch| batch.base_offset() < upto.max(first + 1)));
@@ -226,20 +303,27 @@ impl Follower {
                 None => {
                     // The shard answers with its next step, or never, because the node is ending: the log has all up to the heads.
                     let heads = lane.partitions.iter().map(|partition| (*partition, self.heads.get(*partition)));
-                    self.reading = { heads }.find(|(partition, head)| self.next[*partition as usize] < *head);
+                    let mut behind = heads.filter(|(partition, head)| self.next[*partition as usize] < *head);
+                    self.reading = behind.find(|(partition, _)| self.parking.is_followed(*partition)).map(Reading::new);
                     self.reading.is_some()
                 }
             },
             Phase::Joining(heads) => {
-                self.reading = heads.pop();
-                if self.reading.is_none() {
-                    lane.phase = Phase::Live;
+                match heads.pop() {
+                    Some((partition, head)) if self.parking.is_followed(partition) => {
+                        self.reading = Some(Reading::new((partition, head)));
+                    }
+                    // It reads up to a head of its own.
+                    Some(_) => {}
+                    None => lane.phase = Phase::Live,
                 }
                 true
             }
             Phase::Live => match lane.receiver.pop() {
                 Some(LaneItem::Delivery(delivery)) => {
-                    self.hand_over(delivery);
+                    if !self.parking.throws_away(&delivery) {
+                        self.hand_over(delivery);
+                    }
                     true
                 }
                 Some(LaneItem::Live(_)) => {
@@ -267,7 +351,7 @@ impl Follower {
                 return;
             }
             let next = &mut self.next[*partition as usize];
-            if head > *next {
+            if head > *next && self.parking.is_followed(*partition) {
                 *next = head;
                 self.out.push_back(Step::Advance { partition: *partition, offset: head });
             }

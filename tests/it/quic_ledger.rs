@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use connectors::hub::{self, LogOptions};
+use engine::batch::partition_of;
 use engine::event::Event;
 use loadgen::client::Progress;
 use loadgen::client::quic::{
@@ -163,11 +164,14 @@ struct Subscriber {
 
 impl Subscriber {
     fn start(access: Access, groups: u32) -> Self {
+        let wanted = Wanted { from: From::Earliest, groups, credit_bytes: 512 << 10, ..Wanted::default() };
+        Self::start_with(SubscribePlan { access, wanted, commit: None, held: None })
+    }
+
+    fn start_with(plan: SubscribePlan) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (seen, count) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
         let (keep, counts) = (seen.clone(), count.clone());
-        let wanted = Wanted { from: From::Earliest, groups, credit_bytes: 512 << 10, ..Wanted::default() };
-        let plan = SubscribePlan { access, wanted, commit: None };
         let thread = std::thread::spawn(move || {
             let taken = quic::subscribe(plan, stopped, None, |seen| {
                 if let Seen::Event(event) = seen {
@@ -250,6 +254,61 @@ fn a_network_that_loses_and_reorders_changes_nothing() {
         println!("{} datagrams, {} lost, {} late", count(&done.seen), count(&done.dropped), count(&done.delayed));
         assert!(count(&done.dropped) > 20 && count(&done.delayed) > 20, "{done:?}");
     }
+    each_once_in_order(&seen, &outcome.ledger);
+    quic.check_log(&outcome.ledger);
+}
+
+#[test]
+fn a_data_stream_that_is_not_read_delays_only_its_own_partitions() {
+    const GROUPS: u32 = 4;
+    const HELD: u32 = 1;
+    let quic = Quic::start("");
+    let (hold, held) = watch::channel(true);
+    // All that the client and the node keep of a data stream is small beside what is published to its partitions.
+    let access = Access { stream_bytes: 64 << 10, ..quic.access(&quic.address) };
+    let wanted = Wanted { from: From::Earliest, groups: GROUPS, credit_bytes: 2 << 20, ..Wanted::default() };
+    let plan = SubscribePlan { access, wanted, commit: None, held: Some((HELD as usize, held)) };
+    let subscriber = Subscriber::start_with(plan);
+    // The node deals partitions out in turn.
+    let held: Vec<bool> =
+        (0..DEVICES).map(|device| partition_of(device_id(device).as_bytes(), PARTITIONS) % GROUPS == HELD).collect();
+    let seen = |is_held: bool| {
+        let seen = subscriber.seen.lock().expect("not poisoned");
+        seen.iter().filter(|(device, _)| held[*device as usize] == is_held).count() as u64
+    };
+    let progress = Arc::new(Progress::default());
+    let mut plan = quic.plan(&quic.address, u64::MAX);
+    plan.pace = Pace::Constant(40_000.0);
+    let (stop, sending) = publish_until_told(plan, &progress);
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let what =
+            || format!("{what}; {:?}, {} of the held stream, {} others", progress.look(), seen(true), seen(false));
+        eventually_or(what, || is_so() || sending.is_finished() || subscriber.thread.is_finished());
+        assert!(is_so(), "a side has ended by itself");
+    };
+    // Twice: from the beginning, and after it has caught up while events kept coming.
+    for _ in 0..2 {
+        hold.send_replace(true);
+        let (held_before, others_before) = (seen(true), seen(false));
+        until("the others get 6 MB", &|| seen(false) >= others_before + 25_000);
+        assert!(seen(true) < held_before + 4_000, "{} of the held stream, {held_before} before", seen(true));
+        hold.send_replace(false);
+        until("the held stream goes on", &|| seen(true) >= held_before + 8_000);
+    }
+    hold.send_replace(true);
+    let others_before = seen(false);
+    until("the others get 6 MB more", &|| seen(false) >= others_before + 25_000);
+    stop.send_replace(true);
+    let outcome = sending.join().expect("the fleet has ended");
+    let sent = |is_held: bool| -> u64 {
+        let devices = (0..DEVICES).filter(|device| held[*device as usize] == is_held);
+        devices.map(|device| u64::from(outcome.ledger.sent_by(device))).sum()
+    };
+    eventually_or(|| format!("the others get {} of {}", seen(false), sent(false)), || seen(false) == sent(false));
+    assert!(seen(true) + 4_000 < sent(true), "{} of {} of the held stream", seen(true), sent(true));
+    hold.send_replace(false);
+    let (seen, subscribed) = subscriber.end(outcome.ledger.acknowledged_events());
+    assert_eq!(subscribed.reconnects, 0);
     each_once_in_order(&seen, &outcome.ledger);
     quic.check_log(&outcome.ledger);
 }

@@ -98,6 +98,8 @@ pub struct Endpoint {
     pub cursors: Arc<Cursors>,
     follower: Follower,
     matcher: Matcher,
+    /// Partitions that it has no room for at the moment.
+    parked: Vec<u32>,
     inbox: VecDeque<Handed>,
     sink: Sink,
     sabotage: Sabotage,
@@ -131,6 +133,7 @@ impl Endpoint {
             cursors,
             follower,
             matcher: Matcher::default(),
+            parked: Vec::new(),
             inbox: VecDeque::new(),
             sink,
             sabotage,
@@ -154,6 +157,9 @@ impl Endpoint {
         table: &RouteTable,
         reader: &LogReader<SimDisk>,
     ) -> Result<(), Finding> {
+        if world.random.u8(..4) == 0 {
+            self.parked.drain(..).for_each(|partition| self.follower.unpark(partition));
+        }
         let steps = world.random.usize(1..40);
         for _ in 0..steps {
             if self.inbox.len() >= INBOX_MAX || !self.follow(world, table, reader)? {
@@ -176,7 +182,15 @@ impl Endpoint {
             Step::Lost { partition, from, to } => {
                 world.ledger.accounts[self.number].lost.push((partition, (from, to)));
             }
+            Step::Deliver(delivery) if world.random.u8(..30) == 0 => {
+                self.parked.push(delivery.batch.partition());
+                self.follower.refuse(&delivery);
+            }
             Step::Deliver(delivery) => self.hand(world, delivery)?,
+            Step::Read { partition, .. } if world.random.u8(..30) == 0 => {
+                self.parked.push(partition);
+                self.follower.park(partition);
+            }
             Step::Read { partition, from } => {
                 let bytes_max = world.random.usize(1..4000);
                 match reader.read(partition, from, bytes_max) {

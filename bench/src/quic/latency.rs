@@ -74,7 +74,8 @@ fn measure(node: &Node, rate: f64, seconds: f64) -> Result<Quantiles, Box<dyn Er
     let (ready, stands) = oneshot::channel();
     let arrived = Arc::new(AtomicU64::new(0));
     let counted = arrived.clone();
-    let subscribing = SubscribePlan { access: node.access.clone(), wanted: Wanted::default(), commit: None };
+    let subscribing =
+        SubscribePlan { access: node.access.clone(), wanted: Wanted::default(), commit: None, held: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("subscriber".into()).spawn(move || {
         let (mut latencies, mut first_us, mut now, mut count) = (Latencies::default(), None, None, 0);

@@ -1,5 +1,7 @@
 //! A follower with lane, heads and log in the hands of the test: falling behind, coming back, holes, and turns of several lanes.
 
+mod parking;
+
 use super::*;
 use crate::batch::{BatchBuilder, HeaderWriter};
 use crate::filter::{CompileOptions, Dialect, Filter};

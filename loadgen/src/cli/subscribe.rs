@@ -125,7 +125,7 @@ async fn keep(args: &SubscribeArgs) -> Ended {
         wanted.from = From::Cursor(name.clone());
     }
     let commit = args.subscriber.clone().map(|name| (name, args.commit_every));
-    let plan = SubscribePlan { access: args.access.access()?, wanted, commit };
+    let plan = SubscribePlan { access: args.access.access()?, wanted, commit, held: None };
     let (stop, stopped) = watch::channel(false);
     let (began, mut events, count) = (Instant::now(), 0u64, args.count.unwrap_or(u64::MAX));
     let mut failed = None;

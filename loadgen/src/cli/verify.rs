@@ -184,7 +184,12 @@ pub fn run(args: &VerifyArgs) -> Ended {
             (verdict, Some(latency), format!("subscription to {} on {}", topic.join(", "), access.target))
         }
         Place::Quic { access, wanted, patience } => {
-            let plan = quic_client::SubscribePlan { access: access.access()?, wanted: wanted.wanted(), commit: None };
+            let plan = quic_client::SubscribePlan {
+                access: access.access()?,
+                wanted: wanted.wanted(),
+                commit: None,
+                held: None,
+            };
             let spool = SharedSpool::new()?;
             let subscriber = Subscribed::start_quic(plan, &spool)?;
             println!("subscribed on {}", access.target);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use connectors::hub::{LogReader, ReadError};
-use connectors::sink::{FeedSender, SinkGone};
+use connectors::sink::{FeedSender, SinkGone, Taken};
 use engine::cursor::{Follower, Step};
 use engine::lane::Delivery;
 use engine::ring::Bell;
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 
 /// Bytes that one read of the log brings into memory for an endpoint that is behind.
 const REPLAY_BYTES_MAX: usize = 1024 * 1024;
+/// The same for the first read after a refusal: what the sink refuses again was read for nothing. It doubles with each read.
+const REPLAY_BYTES_MIN: usize = 128 * 1024;
 /// How often an endpoint without matches moves its cursor over what was not wanted.
 const ADVANCE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -38,17 +40,30 @@ pub enum FeedMode {
 
 /// Where a feeder hands over.
 pub trait Handing {
-    /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order.
-    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>>;
+    /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order. One that is refused comes again, and
+    /// nothing of its partition before, when [`resumed`](Self::resumed) has named the partition.
+    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<Taken, SinkGone>>;
     /// Everything of `partition` before `offset` has been handed over or was not wanted.
     fn advance(&self, partition: u32, offset: u64);
     /// The log has no events of `partition` from `from` up to `to` any more. They are counted and said already.
     fn lost(&self, _partition: u32, _from: u64, _to: u64) {}
+    /// What comes next of the partition would be refused, so it counts as refused now.
+    fn refuses(&self, _partition: u32) -> bool {
+        false
+    }
+    /// A partition with room again since it was refused: each is named once.
+    fn resumed(&self) -> Option<u32> {
+        None
+    }
+    /// Resolves when [`resumed`](Self::resumed) may have something to say.
+    fn wait_resumed(&self) -> impl Future<Output = ()> {
+        std::future::pending()
+    }
 }
 
 impl Handing for FeedSender {
-    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>> {
-        self.send(delivery)
+    async fn hand(&self, delivery: Delivery) -> Result<Taken, SinkGone> {
+        self.send(delivery).await.map(|()| Taken::Whole)
     }
 
     fn advance(&self, partition: u32, offset: u64) {
@@ -87,8 +102,9 @@ impl<H: Handing> Feeder<H> {
         let mut tick = tokio::time::interval(ADVANCE_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut mode = self.mode.clone();
+        let mut read_bytes = REPLAY_BYTES_MAX;
         loop {
-            if *mode.borrow_and_update() == FeedMode::Stop || self.work().await.is_err() {
+            if *mode.borrow_and_update() == FeedMode::Stop || self.work(&mut read_bytes).await.is_err() {
                 return;
             }
             if *mode.borrow() == FeedMode::Drain && self.follower.is_drained() {
@@ -101,24 +117,32 @@ impl<H: Handing> Feeder<H> {
                     bell.register(cx.waker());
                     if follower.has_work() { Poll::Ready(()) } else { Poll::Pending }
                 }) => {}
+                () = self.sender.wait_resumed() => {}
                 _ = tick.tick() => {}
                 changed = mode.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    /// Does what there is to do.
-    async fn work(&mut self) -> Result<(), Ended> {
+    /// Does what there is to do. `read_bytes` is what the next read of the log brings.
+    async fn work(&mut self, read_bytes: &mut usize) -> Result<(), Ended> {
         loop {
+            while let Some(partition) = self.sender.resumed() {
+                self.follower.unpark(partition);
+            }
             let step = MATCHER.with_borrow_mut(|matcher| self.follower.step(&self.table.load(), matcher));
             match step {
                 Step::Idle => return Ok(()),
                 Step::Advance { partition, offset } => self.sender.advance(partition, offset),
                 Step::Deliver(delivery) => {
                     let mut mode = self.mode.clone();
-                    tokio::select! {
-                        sent = self.sender.hand(delivery) => sent.map_err(|_| Ended)?,
+                    let taken = tokio::select! {
+                        taken = self.sender.hand(delivery) => taken.map_err(|_| Ended)?,
                         _ = mode.wait_for(|mode| *mode == FeedMode::Stop) => return Err(Ended),
+                    };
+                    if let Taken::Refused(delivery) = taken {
+                        self.follower.refuse(&delivery);
+                        *read_bytes = REPLAY_BYTES_MIN;
                     }
                 }
                 Step::Lost { partition, from, to } => {
@@ -129,7 +153,11 @@ impl<H: Handing> Feeder<H> {
                         "the log has a hole; going on at offset {to}"
                     );
                 }
-                Step::Read { partition, from } => self.read(partition, from).await?,
+                Step::Read { partition, .. } if self.sender.refuses(partition) => self.follower.park(partition),
+                Step::Read { partition, from } => {
+                    self.read(partition, from, *read_bytes).await?;
+                    *read_bytes = (*read_bytes * 2).min(REPLAY_BYTES_MAX);
+                }
             }
         }
     }
@@ -144,19 +172,19 @@ impl<H: Handing> Feeder<H> {
         lost
     }
 
-    async fn read(&mut self, partition: u32, from: u64) -> Result<(), Ended> {
+    async fn read(&mut self, partition: u32, from: u64, bytes_max: usize) -> Result<(), Ended> {
         if *self.mode.borrow() == FeedMode::Stop {
             return Err(Ended);
         }
         self.is_behind.store(true, Ordering::Relaxed);
-        if let Some(batches) = self.reader.read_recent(partition, from, REPLAY_BYTES_MAX) {
+        if let Some(batches) = self.reader.read_recent(partition, from, bytes_max) {
             self.follower.give(batches);
             // Others on this core have their turn between two reads.
             tokio::task::yield_now().await;
             return Ok(());
         }
         let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read(partition, from, REPLAY_BYTES_MAX)).await;
+        let read = tokio::task::spawn_blocking(move || reader.read(partition, from, bytes_max)).await;
         match read.map_err(|_| Ended)? {
             Ok(batches) => self.follower.give(batches),
             Err(ReadError::FallenOff { first_available, .. }) => {

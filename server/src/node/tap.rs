@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use connectors::mqtt::source::Core;
-use connectors::sink::SinkGone;
+use connectors::sink::{SinkGone, Taken};
 use engine::lane::Delivery;
 
 use super::feeder::Handing;
@@ -12,9 +12,9 @@ use super::feeder::Handing;
 pub struct Tap(pub Rc<Core>);
 
 impl Handing for Tap {
-    async fn hand(&self, delivery: Delivery) -> Result<(), SinkGone> {
+    async fn hand(&self, delivery: Delivery) -> Result<Taken, SinkGone> {
         self.0.deliver(&delivery.batch);
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     fn advance(&self, partition: u32, offset: u64) {

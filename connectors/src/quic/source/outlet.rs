@@ -1,25 +1,31 @@
 //! Where a subscription's deliveries go: the frames of each of its data streams, as long as there is credit and room.
 //!
 //! What always holds: what a data stream holds here is at most [`GROUP_BYTES_MAX`] and one frame, and again as much that is being
-//! written; a partition's frames leave in the order in which they were handed over.
+//! written; a partition's frames leave in the order in which they were handed over. A data stream that takes no bytes holds up the
+//! others for [`PATIENCE`] at most: then what is for it is refused, and comes again from the log.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::lane::Delivery;
 use quinn::SendStream;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::connection::Session;
 use super::stats::add;
 use crate::quic::frame::{Code, DataFrame, DataHeader};
 use crate::quic::session::server::{write_lost, write_position};
-use crate::sink::SinkGone;
+use crate::sink::{SinkGone, Taken};
 
 /// Bytes that wait for a data stream before no more is taken for it. Large enough that the stream is given whole trains of packets
 /// at a time, small enough that a thousand subscribers that stand still cost little.
 const GROUP_BYTES_MAX: usize = 64 * 1024;
+/// How long a delivery waits for room on its data stream while another data stream has nothing to send. Long enough that a stream that
+/// moves has room again before: what is refused is read from the log once more.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// See the module. Cloning gives another handle to the same subscription.
 #[derive(Clone)]
@@ -32,6 +38,20 @@ struct Group {
     /// Taken by the writer while it writes.
     stream: Option<SendStream>,
     is_writing: bool,
+    /// It was waited for in vain: what is for it is refused until it takes bytes again.
+    is_parked: bool,
+}
+
+/// What a delivery finds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Enough,
+    /// None on its data stream.
+    NoneYet,
+    /// None for a longer time.
+    Parked,
+    /// The client gives no credit; that is for all data streams together.
+    NoCredit,
 }
 
 /// How far a partition is.
@@ -50,9 +70,14 @@ pub(super) struct Subscription {
     session: Weak<Session>,
     groups: RefCell<Vec<Group>>,
     positions: RefCell<Vec<Position>>,
-    /// There may be credit or room again.
+    /// There may be credit or room again, or a data stream has run dry.
     room: Notify,
     waits: Cell<bool>,
+    /// Partitions that were refused.
+    refused: RefCell<Vec<u32>>,
+    /// One of them may have room.
+    has_resumed: Cell<bool>,
+    resumed: Notify,
     /// The client has ended it, or the connection is gone.
     pub(super) cancel: Notify,
     is_over: Cell<bool>,
@@ -67,6 +92,9 @@ impl Outlet {
             positions: RefCell::new(Vec::new()),
             room: Notify::new(),
             waits: Cell::new(false),
+            refused: RefCell::new(Vec::new()),
+            has_resumed: Cell::new(false),
+            resumed: Notify::new(),
             cancel: Notify::new(),
             is_over: Cell::new(false),
         }))
@@ -87,31 +115,73 @@ impl Outlet {
             let mut waiting = Vec::new();
             let header = DataHeader { subscription: self.0.number, group: number as u32 };
             DataFrame::Header(header).write(&mut waiting);
-            opened.push(Group { waiting, stream: Some(stream), is_writing: false });
+            opened.push(Group { waiting, stream: Some(stream), ..Group::default() });
         }
         *self.0.positions.borrow_mut() = positions;
         *self.0.groups.borrow_mut() = opened;
         (0..groups.len()).for_each(|group| self.write(group));
     }
 
-    /// Hands a delivery over and waits for credit and room. Deliveries of a partition come in offset order.
-    pub async fn hand(&self, delivery: Delivery) -> Result<(), SinkGone> {
-        let partition = delivery.batch.partition() as usize;
-        let Some(group) = self.0.positions.borrow().get(partition).and_then(|position| position.group) else {
-            return Ok(());
+    /// Hands a delivery over and waits for credit and room. Deliveries of a partition come in offset order. One that is refused, and
+    /// what follows in its partition, is expected again when [`resumed`](Self::resumed) has named the partition.
+    pub async fn hand(&self, delivery: Delivery) -> Result<Taken, SinkGone> {
+        let Some(group) = self.0.group_of(delivery.batch.partition()) else {
+            return Ok(Taken::Whole);
         };
+        let mut patient_until = None;
         loop {
             let session = self.0.session.upgrade().filter(|_| !self.0.is_over.get()).ok_or(SinkGone)?;
-            let has_room = self.0.groups.borrow()[usize::from(group)].waiting.len() < GROUP_BYTES_MAX;
-            if has_room && session.may_send(self.0.number) {
-                self.put(&session, usize::from(group), &delivery);
-                return Ok(());
+            let room = self.0.room(&session, group);
+            if room == Room::Enough {
+                self.put(&session, group, &delivery);
+                return Ok(Taken::Whole);
             }
-            self.0.waits.set(true);
-            let room = self.0.room.notified();
+            // Nobody is kept alive by who waits for it.
             drop(session);
-            room.await;
+            match room {
+                Room::Parked => return Ok(self.0.refuse(delivery)),
+                Room::NoneYet if self.0.groups.borrow().len() > 1 => {
+                    let until = *patient_until.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    if Instant::now() < until {
+                        // Over or not: it is looked at again.
+                        let _ = tokio::time::timeout_at(until, self.0.changed()).await;
+                    } else if self.0.another_is_dry(group) {
+                        self.0.groups.borrow_mut()[group].is_parked = true;
+                        return Ok(self.0.refuse(delivery));
+                    } else {
+                        self.0.changed().await;
+                    }
+                }
+                _ => self.0.changed().await,
+            }
         }
+    }
+
+    /// What comes next of the partition would be refused, so it counts as refused now.
+    pub fn refuses(&self, partition: u32) -> bool {
+        let is_parked = self.0.group_of(partition).is_some_and(|group| self.0.groups.borrow()[group].is_parked);
+        if is_parked {
+            self.0.refused.borrow_mut().push(partition);
+        }
+        is_parked
+    }
+
+    /// A partition whose data stream has room again since it was refused: each is named once.
+    pub fn resumed(&self) -> Option<u32> {
+        if !self.0.has_resumed.get() {
+            return None;
+        }
+        let has_room =
+            |partition: &u32| self.0.group_of(*partition).is_none_or(|group| !self.0.groups.borrow()[group].is_parked);
+        let mut refused = self.0.refused.borrow_mut();
+        let found = refused.iter().position(has_room);
+        self.0.has_resumed.set(found.is_some());
+        found.map(|at| refused.swap_remove(at))
+    }
+
+    /// Resolves when [`resumed`](Self::resumed) may have something to say.
+    pub async fn wait_resumed(&self) {
+        self.0.resumed.notified().await;
     }
 
     fn put(&self, session: &Session, group: usize, delivery: &Delivery) {
@@ -166,13 +236,19 @@ impl Outlet {
                 group.stream = Some(stream);
                 group.is_writing = false;
             }
+            // It has run dry: who waits for another may be refused now.
+            outlet.0.wake();
         });
     }
 
     /// Writes until nothing waits; `None`: the stream is gone.
     async fn write_all(&self, group: usize, mut stream: SendStream) -> Option<SendStream> {
         loop {
-            let waiting = std::mem::take(&mut self.0.groups.borrow_mut().get_mut(group)?.waiting);
+            let (waiting, has_resumed) = self.0.groups.borrow_mut().get_mut(group)?.take();
+            if has_resumed {
+                self.0.has_resumed.set(true);
+                self.0.resumed.notify_one();
+            }
             if waiting.is_empty() {
                 return Some(stream);
             }
@@ -206,6 +282,11 @@ impl Outlet {
 }
 
 impl Group {
+    /// What waits, and whether there was no room and is now.
+    fn take(&mut self) -> (Vec<u8>, bool) {
+        (std::mem::take(&mut self.waiting), std::mem::take(&mut self.is_parked))
+    }
+
     /// The stream, for who writes what waits.
     fn begin(&mut self) -> Option<SendStream> {
         if self.is_writing || self.waiting.is_empty() {
@@ -222,6 +303,38 @@ impl Group {
 }
 
 impl Subscription {
+    fn group_of(&self, partition: u32) -> Option<usize> {
+        self.positions.borrow().get(partition as usize)?.group.map(usize::from)
+    }
+
+    fn room(&self, session: &Session, group: usize) -> Room {
+        let groups = self.groups.borrow();
+        match &groups[group] {
+            group if group.is_parked => Room::Parked,
+            _ if !session.may_send(self.number) => Room::NoCredit,
+            group if group.waiting.len() < GROUP_BYTES_MAX => Room::Enough,
+            _ => Room::NoneYet,
+        }
+    }
+
+    /// Another data stream than this one has nothing to send, and could.
+    fn another_is_dry(&self, group: usize) -> bool {
+        let groups = self.groups.borrow();
+        let is_dry = |group: &Group| group.waiting.is_empty() && !group.is_writing;
+        groups.iter().enumerate().any(|(number, other)| number != group && is_dry(other))
+    }
+
+    fn refuse(&self, delivery: Delivery) -> Taken {
+        self.refused.borrow_mut().push(delivery.batch.partition());
+        Taken::Refused(delivery)
+    }
+
+    /// Resolves when there may be credit or room, or another data stream has run dry.
+    async fn changed(&self) {
+        self.waits.set(true);
+        self.room.notified().await;
+    }
+
     /// Credit or room may have come.
     pub(super) fn wake(&self) {
         if self.waits.replace(false) {

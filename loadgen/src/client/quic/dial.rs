@@ -14,8 +14,7 @@ use super::codec::{Control, Frames, Hello, Welcome, code, write_hello};
 use super::plan::Access;
 use super::trust::client_crypto;
 
-/// Bytes that may come before they are read: on one stream, and on a connection.
-const STREAM_BYTES: u32 = 4 << 20;
+/// Bytes that may come on a connection before they are read.
 const CONNECTION_BYTES: u32 = 16 << 20;
 /// Bytes sent and not acknowledged.
 const SEND_BYTES: u64 = 8 << 20;
@@ -90,7 +89,7 @@ impl Dialer {
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(Some(access.idle_timeout / 3))
-            .stream_receive_window(VarInt::from_u32(STREAM_BYTES))
+            .stream_receive_window(VarInt::from_u32(access.stream_bytes))
             .receive_window(VarInt::from_u32(CONNECTION_BYTES))
             .send_window(SEND_BYTES)
             .max_concurrent_bidi_streams(VarInt::from_u32(0))

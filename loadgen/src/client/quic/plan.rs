@@ -101,6 +101,8 @@ pub struct Access {
     pub request_timeout: Duration,
     /// How long a connection is tried again before it is given up.
     pub give_up_after: Duration,
+    /// Bytes that may come on one stream before they are read.
+    pub stream_bytes: u32,
 }
 
 impl Access {
@@ -115,6 +117,7 @@ impl Access {
             idle_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             give_up_after: Duration::from_secs(60),
+            stream_bytes: 4 << 20,
         }
     }
 }

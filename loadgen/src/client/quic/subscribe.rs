@@ -37,6 +37,8 @@ pub struct SubscribePlan {
     pub wanted: Wanted,
     /// Commit under this name, after so many events and at the end.
     pub commit: Option<(String, u64)>,
+    /// The data stream of this group is not read while it says true.
+    pub held: Option<(usize, watch::Receiver<bool>)>,
 }
 
 /// One event.
@@ -253,7 +255,10 @@ impl<F: FnMut(Seen<'_>)> Subscriber<F> {
                 },
                 stream = connection.accept_uni() => {
                     let stream = stream.map_err(|error| ended(&access, error))?;
-                    readers.spawn(read_data(access.clone(), self.streams.len(), stream, give.clone()));
+                    // The node opens them in the order of the groups.
+                    let at = self.streams.len();
+                    let held = self.plan.held.as_ref().filter(|(group, _)| *group == at).map(|(_, held)| held.clone());
+                    readers.spawn(read_data(access.clone(), at, stream, held, give.clone()));
                     self.streams.push(Group::default());
                 }
                 () = told(stop), if !ends => {
@@ -507,8 +512,18 @@ async fn read_control(access: Access, mut control: ControlReader, give: mpsc::Se
     }
 }
 
-async fn read_data(access: Access, at: usize, mut stream: RecvStream, give: mpsc::Sender<Input>) {
+async fn read_data(
+    access: Access,
+    at: usize,
+    mut stream: RecvStream,
+    mut held: Option<watch::Receiver<bool>>,
+    give: mpsc::Sender<Input>,
+) {
     loop {
+        if let Some(held) = &mut held {
+            // Nobody is there any more to hold it: it goes on.
+            let _ = held.wait_for(|held| !held).await;
+        }
         let input = match stream.read_chunk(usize::MAX, true).await {
             Ok(Some(chunk)) => Input::Data(at, chunk.bytes),
             // The end of a subscription is told on the control stream.

@@ -8,7 +8,7 @@ use connectors::hub::LogReader;
 use connectors::quic::frame::Code;
 use connectors::quic::session::server::{Opened, StartAt, Wanted};
 use connectors::quic::source::{Hub, Local, Outlet, Rejection, Serving};
-use connectors::sink::SinkGone;
+use connectors::sink::{SinkGone, Taken};
 use engine::cursor::Follower;
 use engine::filter::{CompileOptions, Diagnostic, Dialect, Filter};
 use engine::lane::{Delivery, Heads};
@@ -268,8 +268,20 @@ fn groups(starts: &[(u32, u64)], most: usize) -> Vec<Vec<(u32, u64)>> {
 struct Subscriber(Outlet);
 
 impl Handing for Subscriber {
-    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<(), SinkGone>> {
+    fn hand(&self, delivery: Delivery) -> impl Future<Output = Result<Taken, SinkGone>> {
         self.0.hand(delivery)
+    }
+
+    fn refuses(&self, partition: u32) -> bool {
+        self.0.refuses(partition)
+    }
+
+    fn resumed(&self) -> Option<u32> {
+        self.0.resumed()
+    }
+
+    fn wait_resumed(&self) -> impl Future<Output = ()> {
+        self.0.wait_resumed()
     }
 
     fn advance(&self, partition: u32, offset: u64) {
