@@ -64,7 +64,7 @@ pub struct Identity {
     pub name: Arc<str>,
     /// What is known about the client.
     pub attributes: Attributes,
-    /// Unix time at which the token ends; none: it does not end.
+    /// Unix time at which the token ends for us, allowed skew included; none: it does not end.
     pub expires_at_s: Option<u64>,
     /// What the client may do.
     pub grants: Arc<Grants>,

@@ -51,6 +51,7 @@ impl fmt::Debug for Tokens {
 pub(super) struct Bearer {
     pub(super) name: Arc<str>,
     pub(super) attributes: Attributes,
+    /// By our clock, with all the skew that the issuer's may have.
     pub(super) expires_at_s: u64,
 }
 
@@ -120,7 +121,8 @@ impl Tokens {
         if attributes.bytes() > ATTRIBUTES_BYTES_MAX {
             return Err(Refusal::NotAuthorized("the token's claims make more than 4 KiB of attributes"));
         }
-        Ok(Bearer { name: name.into(), attributes, expires_at_s: expires.max(0.0) as u64 })
+        // Who is let in on account of the skew is not shown out again for it.
+        Ok(Bearer { name: name.into(), attributes, expires_at_s: (expires + skew).max(0.0) as u64 })
     }
 
     /// The claims, if one of the keys that may have signed it did, for our audience.

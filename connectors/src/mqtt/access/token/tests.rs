@@ -64,7 +64,7 @@ fn a_good_token_names_its_bearer() {
     let token = sign(&key, Algorithm::ES256, Some("k1"), &claims);
     assert!(looks_like_one(&token));
     let bearer = tokens.verify(&token, NOW_S).unwrap_or_else(|refusal| panic!("{refusal}"));
-    assert_eq!((&*bearer.name, bearer.expires_at_s), ("Veh-7", NOW_S + 600));
+    assert_eq!((&*bearer.name, bearer.expires_at_s), ("Veh-7", NOW_S + 600 + 30));
     let names: Vec<_> = bearer.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(names, ["floor=-3", "sensors=gps,temp", "type=truck"]);
 }
