@@ -2,7 +2,7 @@
 //!
 //! What always holds: the node has one core and the driver another; every delivery is counted, and one that is missing fails the run;
 //! the driver looks at as little of a delivery as it can. The peer of the first case is quinn alone: a sender of our own with one stream
-//! and writes of 64 KiB on the same core, read by the same driver. TLS 1.3 with AES-128-GCM, over loopback.
+//! and writes of 64 KiB on the same core, read by the same driver. TLS 1.3 with AES-256-GCM, over loopback.
 
 pub mod bare;
 
