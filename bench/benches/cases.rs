@@ -1,7 +1,7 @@
-//! The ten functions that an event's cost is made of, each with inputs that are the same on every machine and in every run.
+//! The eleven functions that an event's cost is made of, each with inputs that are the same on every machine and in every run.
 //!
 //! They are the functions through which every event goes, in its order; what runs once per batch is in them as far as it is paid for
-//! by events. The first seven are paid by each event, the last three by each event that an endpoint gets:
+//! by events. The first seven are paid by each event, the last four by each event that an endpoint or a subscriber gets:
 //!
 //! 1. `decode`: a CloudEvent in JSON becomes headers and data. The largest cost of the HTTP listener.
 //! 2. `submit`: partition hash, row of the batch, checksum, the ring to the shard and its answer back. The price of being accepted.
@@ -15,6 +15,7 @@
 //! 8. `columns`: a row of a Parquet file: body parsed whole, columns filled.
 //! 9. `envelope`: an event written as a CloudEvent for a webhook, a subscriber or a file.
 //! 10. `dispatch`: a webhook's decisions about an event, from its delivery to its settlement, with keys in order.
+//! 11. `pack`: nine of ten rows of a batch put together anew for a subscriber over QUIC, where a mask over the whole batch would do.
 //!
 //! What always holds: a run does [`EVENTS`] events and says so, and both harnesses check it; only `run` is measured; no input
 //! comes from dice or from a clock. What a hash is seeded with at random in the engine changes counts by less than a thousandth.
@@ -28,7 +29,7 @@ mod matching;
 mod shard;
 mod size;
 
-pub use endpoints::{Columns, Dispatched, Envelopes};
+pub use endpoints::{Columns, Dispatched, Envelopes, Packed};
 pub use extract::Extract;
 pub use intake::{Decode, Submit};
 pub use log::{CatchUp, ReadBack};

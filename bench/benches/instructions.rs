@@ -1,4 +1,4 @@
-//! Instructions of the ten functions in `cases`, counted by valgrind: `bench/instructions.sh` runs it and holds the counts
+//! Instructions of the eleven functions in `cases`, counted by valgrind: `bench/instructions.sh` runs it and holds the counts
 //! against `bench/budgets.toml`.
 //!
 //! What always holds: only the run of a case is counted, not what prepares it, warms it up or drops it. The kernel is the one for AVX2,
@@ -14,7 +14,8 @@ mod cases;
 use std::hint::black_box;
 
 use cases::{
-    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
+    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, Packed, ReadBack, Routed, Step, Submit,
+    ready,
 };
 use engine::parse::Kernel;
 use gungraun::prelude::*;
@@ -95,9 +96,15 @@ fn dispatch(case: Dispatched) -> (usize, Dispatched) {
     count(case)
 }
 
+#[library_benchmark(setup = ready_to_count)]
+#[bench::nine_in_ten(Packed::nine_in_ten)]
+fn pack(case: Packed) -> (usize, Packed) {
+    count(case)
+}
+
 library_benchmark_group!(
     name = hot_path,
-    benchmarks = [decode, submit, extract, route, step, read_back, catch_up, columns, envelope, dispatch]
+    benchmarks = [decode, submit, extract, route, step, read_back, catch_up, columns, envelope, dispatch, pack]
 );
 
 main!(library_benchmark_groups = hot_path);

@@ -1,4 +1,4 @@
-//! `cargo bench -p bench`: time per event of the ten functions in `cases`, by criterion, with the fastest kernel of the machine.
+//! `cargo bench -p bench`: time per event of the eleven functions in `cases`, by criterion, with the fastest kernel of the machine.
 //!
 //! For the eye, on a quiet machine: criterion says by how much a function differs from the last run. `-- --quick` is shorter, `--
 //! NAME` picks cases, `-- --save-baseline NAME` and `-- --baseline NAME` compare two states of the code.
@@ -16,7 +16,8 @@ mod cases;
 use std::time::{Duration, Instant};
 
 use cases::{
-    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, ReadBack, Routed, Step, Submit, ready,
+    Case, CatchUp, Columns, Decode, Dispatched, EVENTS, Envelopes, Extract, Packed, ReadBack, Routed, Step, Submit,
+    ready,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -55,6 +56,7 @@ fn all(criterion: &mut Criterion) {
     measure(criterion, "columns", "parquet", Columns::parquet);
     measure(criterion, "envelope", "structured", Envelopes::structured);
     measure(criterion, "dispatch", "ordered", Dispatched::ordered);
+    measure(criterion, "pack", "nine_in_ten", Packed::nine_in_ten);
 }
 
 criterion_group! {

@@ -97,6 +97,10 @@ pub struct Follower {
     used: usize,
     /// Lanes in a row that had nothing.
     quiet: usize,
+    /// Something was handed over since there was nothing to do last.
+    is_busy: bool,
+    /// By [`pass_over_all`](Self::pass_over_all).
+    was_asked: bool,
     reading: Option<Reading>,
     /// What was read of that partition.
     batches: VecDeque<Arc<Batch>>,
@@ -141,6 +145,8 @@ impl Follower {
             at: 0,
             used: 0,
             quiet: 0,
+            is_busy: false,
+            was_asked: false,
             reading: None,
             batches: VecDeque::new(),
             out: VecDeque::new(),
@@ -160,6 +166,11 @@ impl Follower {
     /// Everything up to the heads has been handed over or passed over.
     pub fn is_drained(&self) -> bool {
         self.out.is_empty() && (0..self.heads.partitions()).all(|p| self.next[p as usize] >= self.heads.get(p))
+    }
+
+    /// From now until [`Step::Idle`] what was not wanted is passed over in any case, not only when nothing is wanted.
+    pub fn pass_over_all(&mut self) {
+        self.was_asked = true;
     }
 
     /// What to do next. `table` is the one in force: what comes from the log is matched by it, with the memory of `matcher`, which all
@@ -184,6 +195,7 @@ impl Follower {
             }
             if self.lanes.is_empty() {
                 if !self.parking.has_work() {
+                    (self.is_busy, self.was_asked) = (false, false);
                     return Step::Idle;
                 }
                 self.parking.lanes_had_their_turn();
@@ -207,6 +219,7 @@ impl Follower {
             if self.quiet >= self.lanes.len() {
                 self.quiet = 0;
                 if self.out.is_empty() && !self.parking.has_work() {
+                    (self.is_busy, self.was_asked) = (false, false);
                     return Step::Idle;
                 }
             }
@@ -335,7 +348,10 @@ impl Follower {
                     true
                 }
                 None => {
-                    self.pass_over();
+                    // Who gets something all the time need not be told each time of all that it got nothing of.
+                    if !self.is_busy || self.was_asked {
+                        self.pass_over();
+                    }
                     false
                 }
             },
@@ -390,6 +406,7 @@ impl Follower {
             return;
         }
         let from = std::mem::replace(next, end);
+        self.is_busy = true;
         self.out.push_back(match delivery.from_offset(from) {
             Some(delivery) => Step::Deliver(delivery),
             None => Step::Advance { partition, offset: end },

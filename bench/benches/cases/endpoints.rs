@@ -1,4 +1,4 @@
-//! Cases `columns`, `envelope` and `dispatch`: what an endpoint does with an event that it gets.
+//! Cases `columns`, `envelope`, `dispatch` and `pack`: what an endpoint does with an event that it gets.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use connectors::parquet::{Learner, Table};
 use connectors::sink::{Cursors, Handed};
 use connectors::webhook::policy::{Answer, Verdict};
 use connectors::webhook::{Dispatch, Shot, WebhookConfig};
-use engine::batch::{Batch, HeaderWriter};
+use engine::batch::{Batch, HeaderWriter, pack};
 use engine::event::{Event, put_attribute, put_property};
 use engine::lane::{Delivery, Enrichment, Rows};
 use engine::parse::Parser;
@@ -151,6 +151,35 @@ impl Case for Dispatched {
             }
         }
         assert_eq!(self.cursors.get(0), self.offset, "all of it is settled");
+        done
+    }
+}
+
+/// BATCH frames of a subscriber over QUIC that wants nearly everything.
+pub struct Packed {
+    /// With the rows that are wanted.
+    batches: Vec<(Batch, Vec<u16>)>,
+    out: Vec<u8>,
+}
+
+impl Packed {
+    /// Every tenth event is not wanted.
+    pub fn nine_in_ten() -> Self {
+        let wanted = |batch: &Batch| (0..batch.rows().len() as u16).filter(|row| row % 10 != 9).collect();
+        let batches = batches(0, 0, &bodies(telemetry), attributes);
+        let batches = batches.into_iter().map(|batch| (wanted(&batch), batch)).map(|(rows, batch)| (batch, rows));
+        Self { batches: batches.collect(), out: Vec::new() }
+    }
+}
+
+impl Case for Packed {
+    fn run(&mut self) -> usize {
+        self.out.clear();
+        let mut done = 0;
+        for (batch, rows) in &self.batches {
+            pack(batch, rows, &mut self.out);
+            done += batch.rows().len();
+        }
         done
     }
 }

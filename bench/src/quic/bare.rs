@@ -1,7 +1,8 @@
 //! The peer of the first case: quinn alone. A sender that answers whatever subscribes with one stream of the same bytes, 64 KiB a write.
 //!
 //! It speaks just enough of `anabranch/1` to be read by the driver that also reads our node: one WELCOME, one SUBSCRIBED, and BATCH
-//! frames that are all the same. It keeps no credit, makes no frame anew and reads nothing from anywhere: no node can be cheaper.
+//! frames that all say the same. It keeps no credit, makes no frame anew and reads nothing from anywhere. The frames lie one behind
+//! the other in [`MEMORY_BYTES`]: as what anybody has to send, they are not in the processor's cache when their turn comes.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,6 +18,8 @@ use rustls::pki_types::PrivateKeyDer;
 const FRAME_BYTES: usize = 64 * 1024;
 /// Events that a frame says it has; the driver believes it.
 const FRAME_EVENTS: u32 = 256;
+/// The frames in memory together.
+const MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// What our node lets be under way.
 const SEND_BYTES: u64 = 2 * 1024 * 1024;
 const SOCKET_BYTES: usize = 4 * 1024 * 1024;
@@ -50,20 +53,21 @@ pub fn serve(quick: bool) -> Result<(), Box<dyn Error>> {
         // The system gives what it allows.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BYTES);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SOCKET_BYTES);
+        let memory: Vec<Bytes> = (0..MEMORY_BYTES / FRAME_BYTES).map(|_| Bytes::from(frame())).collect();
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))?;
         println!("quic://{}", endpoint.local_addr()?);
         std::io::stdout().flush()?;
         while let Some(incoming) = endpoint.accept().await {
             if let Ok(connection) = incoming.await {
                 // A connection that breaks is its client's affair.
-                let _ = send(&connection, frames(quick)).await;
+                let _ = send(&connection, &memory, frames(quick)).await;
             }
         }
         Ok(())
     })
 }
 
-async fn send(connection: &Connection, frames: u64) -> Result<(), Box<dyn Error>> {
+async fn send(connection: &Connection, memory: &[Bytes], frames: u64) -> Result<(), Box<dyn Error>> {
     let (mut control, mut asked) = connection.accept_bi().await?;
     // HELLO, and with it or behind it SUBSCRIBE of number 0: what they say does not matter.
     asked.read_chunk(1024, true).await?;
@@ -72,8 +76,7 @@ async fn send(connection: &Connection, frames: u64) -> Result<(), Box<dyn Error>
     control.write_all(&hex("07 05 00 03 02 00 00")).await?;
     let mut data = connection.open_uni().await?;
     data.write_all(&hex("21 02 00 00")).await?;
-    let frame = Bytes::from(frame());
-    for _ in 0..frames {
+    for frame in memory.iter().cycle().take(frames as usize) {
         data.write_chunk(frame.clone()).await?;
     }
     connection.closed().await;

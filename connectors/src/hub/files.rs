@@ -159,6 +159,22 @@ impl ReadAt for DiskFile {
     fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
         self.read.read_at(into, position)
     }
+
+    /// Into memory that nobody cleared before.
+    fn read_bytes(&self, position: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut content = Vec::with_capacity(bytes);
+        while content.len() < bytes {
+            let at = position + content.len() as u64;
+            match rustix::io::pread(&self.read, rustix::buffer::spare_capacity(&mut content), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // There may have been room for more.
+        content.truncate(bytes);
+        Ok(content)
+    }
 }
 
 impl StorageFile for DiskFile {

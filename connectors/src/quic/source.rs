@@ -5,6 +5,7 @@
 //! held back by QUIC; nothing is taken from the node for a subscriber that has no credit or whose stream takes no bytes, so its cursor
 //! falls behind and memory does not grow.
 
+mod flush;
 mod hub;
 mod outlet;
 mod publish;
@@ -33,6 +34,7 @@ use super::session::server::PublishTicket;
 use crate::intake::{Appends, Intake};
 use crate::mqtt::access::Access;
 use connection::Session;
+use flush::Flushes;
 
 /// How often clients are told how far the log was looked through for them.
 const POSITION_INTERVAL: Duration = Duration::from_secs(1);
@@ -70,6 +72,7 @@ pub struct Core {
     /// By the number of an append: whose it is.
     appending: RefCell<Vec<Option<Appending>>>,
     turn_waker: RefCell<Option<Waker>>,
+    flushes: Flushes,
     /// The shards have no room: no publish stream is read.
     is_blocked: Cell<bool>,
     unblocked: Notify,
@@ -90,6 +93,7 @@ impl Core {
             hub,
             appending: RefCell::new(Vec::new()),
             turn_waker: RefCell::new(None),
+            flushes: Flushes::default(),
             is_blocked: Cell::new(false),
             unblocked: Notify::new(),
             hashing: Semaphore::new(1),
@@ -111,6 +115,7 @@ impl Core {
     /// Does what has to be done for all connections, until `shutdown` resolves; then clients are told and have a moment.
     pub async fn run(self: Rc<Self>, shutdown: impl Future<Output = ()>) {
         let turn = tokio::task::spawn_local(turn::run(self.clone()));
+        let flush = tokio::task::spawn_local(flush::run(self.clone()));
         let mut tick = tokio::time::interval(POSITION_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -131,6 +136,7 @@ impl Core {
             session.close(Code::GOING_AWAY, "the node stops");
         }
         turn.abort();
+        flush.abort();
     }
 
     /// Who may do what was read again: whose rights have changed has to come again.

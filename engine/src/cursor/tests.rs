@@ -72,6 +72,12 @@ impl World {
     }
 
     fn run(&mut self) {
+        self.follower.pass_over_all();
+        self.run_briefly();
+    }
+
+    /// As its owner does while something comes all the time.
+    fn run_briefly(&mut self) {
         loop {
             for (partition, sender) in self.senders.iter_mut().enumerate() {
                 if sender.is_wanted() {
@@ -123,6 +129,31 @@ fn behind_then_live_then_behind_again_gives_every_match_once_and_in_order() {
     let expected: Vec<(u32, u64)> = (6..6 + count).map(|offset| (0, offset)).collect();
     assert_eq!(world.delivered[3..], expected);
     assert!(!world.follower.is_behind() && world.follower.is_drained());
+}
+
+#[test]
+fn what_was_not_wanted_is_passed_over_when_it_is_quiet_or_when_asked() {
+    let mut world = world([0, 0]);
+    world.run();
+    for round in 0..4 {
+        // Whichever lane has its turn first, a delivery comes before there is nothing to do.
+        for partition in 0..2 {
+            world.synced(batch(partition, 2 * round, &[9]), &[0]);
+            world.synced(batch(partition, 2 * round + 1, &[7]), &[]);
+        }
+        let rounds = round as usize + 1;
+        if round % 2 == 0 {
+            world.run_briefly();
+            assert_eq!((world.delivered.len(), world.advanced.len()), (2 * rounds, 2 * (rounds - 1)));
+            assert!(!world.follower.is_drained());
+            // Nothing is wanted any more.
+            world.run_briefly();
+        } else {
+            world.run();
+        }
+        assert_eq!((world.delivered.len(), world.advanced.len()), (2 * rounds, 2 * rounds));
+        assert!(world.follower.is_drained());
+    }
 }
 
 #[test]

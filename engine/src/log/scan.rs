@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::Entry;
 use super::chain::consistent;
+use super::storage::read_full;
 use crate::batch::{DecodeError, HEADER_BYTES, batch_bytes_hint, check_stored};
 use crate::limits;
 
@@ -17,6 +18,14 @@ use crate::limits;
 pub trait ReadAt {
     /// Reads bytes from `position` on into `into` and says how many; 0 only at the end.
     fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Reads so many bytes from `position` on, fewer only at the end.
+    fn read_bytes(&self, position: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; bytes];
+        let filled = read_full(self, position, &mut content)?;
+        content.truncate(filled);
+        Ok(content)
+    }
 }
 
 impl ReadAt for [u8] {

@@ -116,10 +116,7 @@ impl<F: StorageFile> Segment<F> {
 
     /// Reads the bytes of one batch; fewer if the file is shorter than its index says.
     pub fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; entry.bytes as usize];
-        let filled = read_full(&*self.file, entry.position, &mut bytes)?;
-        bytes.truncate(filled);
-        Ok(bytes)
+        self.file.read_bytes(entry.position, entry.bytes as usize)
     }
 
     /// Reads a piece of the segment as it lies; how many bytes there were.

@@ -104,7 +104,11 @@ impl<H: Handing> Feeder<H> {
         let mut mode = self.mode.clone();
         let mut read_bytes = REPLAY_BYTES_MAX;
         loop {
-            if *mode.borrow_and_update() == FeedMode::Stop || self.work(&mut read_bytes).await.is_err() {
+            let now = *mode.borrow_and_update();
+            if now == FeedMode::Drain {
+                self.follower.pass_over_all();
+            }
+            if now == FeedMode::Stop || self.work(&mut read_bytes).await.is_err() {
                 return;
             }
             if *mode.borrow() == FeedMode::Drain && self.follower.is_drained() {
@@ -118,7 +122,7 @@ impl<H: Handing> Feeder<H> {
                     if follower.has_work() { Poll::Ready(()) } else { Poll::Pending }
                 }) => {}
                 () = self.sender.wait_resumed() => {}
-                _ = tick.tick() => {}
+                _ = tick.tick() => self.follower.pass_over_all(),
                 changed = mode.changed() => if changed.is_err() { return },
             }
         }

@@ -9,6 +9,7 @@
 
 mod action;
 mod check;
+mod outgoing;
 mod publisher;
 mod subscription;
 mod write;
@@ -16,6 +17,7 @@ mod write;
 use std::collections::VecDeque;
 
 pub use action::{Action, Append, Credentials, Grant, Kept, Opened, PublishTicket, Rejected, StartAt, Wanted};
+pub use outgoing::Outgoing;
 pub use write::{PACKED_PERCENT_MAX, write_lost, write_position};
 
 use super::inbox::Inbox;

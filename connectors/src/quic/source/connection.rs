@@ -11,13 +11,16 @@ use engine::mesh::AckLevel;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
 use tokio::sync::Notify;
 
+use super::flush::write_now;
 use super::outlet::{Outlet, Subscription, abandon};
 use super::stats::add;
 use super::{Core, Rejection, SessionStats, code, publish};
 use crate::mqtt::access::{Attempt, Identity, JWT_METHODS};
 use crate::quic::endpoint::{Arrived, Confirmed, ConnectionPermit};
 use crate::quic::frame::{Code, Welcome};
-use crate::quic::session::server::{Action, Append, Credentials, Grant, Server, Wanted};
+use crate::quic::session::server::{
+    Action, Append, Credentials, Grant, Kept, Outgoing, PublishTicket, Rejected, Server, Wanted,
+};
 use crate::quic::session::{Fault, Server as SessionCore};
 use crate::tls::ClientCertificate;
 
@@ -47,6 +50,8 @@ pub struct Session {
     /// The core may want bytes of publish streams again.
     wants_publish: Notify,
     authenticated: Notify,
+    /// In this turn a batch of it was appended.
+    pub(super) is_told: Cell<bool>,
     _permit: ConnectionPermit,
 }
 
@@ -72,6 +77,7 @@ pub(super) async fn run(core: Rc<Core>, arrived: Arrived) {
         wants_control: Notify::new(),
         wants_publish: Notify::new(),
         authenticated: Notify::new(),
+        is_told: Cell::new(false),
         _permit: permit,
         core: core.clone(),
     });
@@ -160,7 +166,13 @@ impl Session {
         self.connection.close_reason().is_none()
     }
 
-    fn act(self: &Rc<Self>) {
+    /// What became of a batch. Once all of a turn are in, [`act`](Self::act) is to be called.
+    pub(super) fn appended(&self, ticket: &PublishTicket, result: Result<Kept, Rejected>) {
+        self.server.borrow_mut().handle_appended(ticket, result);
+    }
+
+    /// Does what the core asks for, and sends what it has to say.
+    pub(super) fn act(self: &Rc<Self>) {
         loop {
             let action = self.server.borrow_mut().poll_action();
             match action {
@@ -198,33 +210,30 @@ impl Session {
 
     /// Sends what the core has to say, if nobody does.
     fn write_control(self: &Rc<Self>) {
-        let Some(stream) = self.control.borrow_mut().take() else { return };
+        let Some(mut stream) = self.control.borrow_mut().take() else { return };
         let mut bytes = Vec::new();
         match self.poll_control(&mut bytes) {
-            Some(true) => {
-                let session = self.clone();
-                tokio::task::spawn_local(async move { session.write_all(stream, bytes).await });
-            }
+            Some(true) => match write_now(&mut stream, vec![Bytes::from(bytes)]) {
+                Ok(left) if left.is_empty() => *self.control.borrow_mut() = Some(stream),
+                Ok(left) => drop(tokio::task::spawn_local(self.clone().write_left(stream, left))),
+                Err(_) => self.takes_no_answers(),
+            },
             Some(false) => *self.control.borrow_mut() = Some(stream),
             None => {}
         }
     }
 
-    async fn write_all(self: Rc<Self>, mut stream: SendStream, mut bytes: Vec<u8>) {
-        loop {
-            if stream.write_chunk(Bytes::from(bytes)).await.is_err() {
-                return self.close(Code::PROTOCOL, "the control stream takes no answers");
-            }
-            bytes = Vec::new();
-            match self.poll_control(&mut bytes) {
-                Some(true) => {}
-                Some(false) => break,
-                None => return,
-            }
+    async fn write_left(self: Rc<Self>, mut stream: SendStream, mut left: Vec<Bytes>) {
+        if stream.write_all_chunks(&mut left).await.is_err() {
+            return self.takes_no_answers();
         }
         *self.control.borrow_mut() = Some(stream);
         // What came while the last bytes were on their way.
         self.act();
+    }
+
+    fn takes_no_answers(&self) {
+        self.close(Code::PROTOCOL, "the control stream takes no answers");
     }
 
     /// `None`: the connection is over.
@@ -348,8 +357,12 @@ impl Session {
         self.server.borrow().may_send(subscription)
     }
 
-    pub(super) fn write_delivery(&self, subscription: u32, delivery: &Delivery, out: &mut Vec<u8>) {
+    pub(super) fn write_delivery(&self, subscription: u32, delivery: &Delivery, out: &mut Outgoing) {
         self.server.borrow_mut().write_delivery(subscription, delivery, out);
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(super) fn stats(&self) -> &SessionStats {

@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connection::Session;
+use super::flush::write_now;
 use super::stats::add;
 use crate::quic::frame::{Code, DataFrame, DataHeader};
-use crate::quic::session::server::{write_lost, write_position};
+use crate::quic::session::server::{Outgoing, write_lost, write_position};
 use crate::sink::{SinkGone, Taken};
 
 /// Bytes that wait for a data stream before no more is taken for it. Large enough that the stream is given whole trains of packets
@@ -34,9 +35,10 @@ pub struct Outlet(Rc<Subscription>);
 /// One data stream.
 #[derive(Default)]
 struct Group {
-    waiting: Vec<u8>,
+    waiting: Outgoing,
     /// Taken by the writer while it writes.
     stream: Option<SendStream>,
+    /// What waits will be written, or is being written.
     is_writing: bool,
     /// It was waited for in vain: what is for it is refused until it takes bytes again.
     is_parked: bool,
@@ -112,9 +114,9 @@ impl Outlet {
             for (partition, next) in partitions {
                 positions[*partition as usize] = Position { group: Some(number as u16), next: *next, told: *next };
             }
-            let mut waiting = Vec::new();
+            let mut waiting = Outgoing::default();
             let header = DataHeader { subscription: self.0.number, group: number as u32 };
-            DataFrame::Header(header).write(&mut waiting);
+            DataFrame::Header(header).write(waiting.tail());
             opened.push(Group { waiting, stream: Some(stream), ..Group::default() });
         }
         *self.0.positions.borrow_mut() = positions;
@@ -221,44 +223,77 @@ impl Outlet {
         if let Some(session) = self.0.session.upgrade() {
             add(&session.stats().lost_events, to - from);
         }
-        write_lost(&mut self.0.groups.borrow_mut()[usize::from(group)].waiting, partition, from, to);
+        write_lost(self.0.groups.borrow_mut()[usize::from(group)].waiting.tail(), partition, from, to);
         self.write(usize::from(group));
     }
 
     /// Has a group's bytes written, if nobody does.
     fn write(&self, group: usize) {
-        let Some(stream) = self.0.groups.borrow_mut().get_mut(group).and_then(Group::begin) else { return };
-        let outlet = self.clone();
-        tokio::task::spawn_local(async move {
-            if let Some(stream) = outlet.write_all(group, stream).await
-                && let Some(group) = outlet.0.groups.borrow_mut().get_mut(group)
-            {
-                group.stream = Some(stream);
-                group.is_writing = false;
+        let wants = self.0.groups.borrow_mut().get_mut(group).is_some_and(Group::begin);
+        if wants && let Some(session) = self.0.session.upgrade() {
+            session.core().flushes.list(self.clone(), group);
+        }
+    }
+
+    /// Writes what waits. If the stream does not take it all, a task does the rest.
+    pub(super) fn write_now(&self, group: usize) {
+        let Some(mut stream) = self.0.groups.borrow_mut().get_mut(group).and_then(|group| group.stream.take()) else {
+            return;
+        };
+        let waiting = self.take(group);
+        match write_now(&mut stream, waiting) {
+            Ok(left) if left.is_empty() => self.end_writing(group, stream),
+            Ok(left) => {
+                let outlet = self.clone();
+                tokio::task::spawn_local(async move {
+                    if let Some(stream) = outlet.write_all(group, stream, left).await {
+                        outlet.end_writing(group, stream);
+                    }
+                });
             }
-            // It has run dry: who waits for another may be refused now.
-            outlet.0.wake();
-        });
+            Err(_) => self.refused(),
+        }
     }
 
     /// Writes until nothing waits; `None`: the stream is gone.
-    async fn write_all(&self, group: usize, mut stream: SendStream) -> Option<SendStream> {
-        loop {
-            let (waiting, has_resumed) = self.0.groups.borrow_mut().get_mut(group)?.take();
-            if has_resumed {
-                self.0.has_resumed.set(true);
-                self.0.resumed.notify_one();
-            }
-            if waiting.is_empty() {
-                return Some(stream);
-            }
-            self.0.wake();
-            if stream.write_chunk(Bytes::from(waiting)).await.is_err() {
-                // The client wants no more of it, or is gone.
-                self.0.cancel.notify_one();
+    async fn write_all(&self, group: usize, mut stream: SendStream, mut pieces: Vec<Bytes>) -> Option<SendStream> {
+        while !pieces.is_empty() {
+            if stream.write_all_chunks(&mut pieces).await.is_err() {
+                self.refused();
                 return None;
             }
+            pieces = self.take(group);
         }
+        Some(stream)
+    }
+
+    /// What waits for a stream that takes bytes.
+    fn take(&self, group: usize) -> Vec<Bytes> {
+        let (waiting, has_resumed) = self.0.groups.borrow_mut()[group].take();
+        if has_resumed {
+            self.0.has_resumed.set(true);
+            self.0.resumed.notify_one();
+        }
+        if !waiting.is_empty() {
+            self.0.wake();
+        }
+        waiting
+    }
+
+    /// It has run dry: who waits for another may be refused now.
+    fn end_writing(&self, group: usize, stream: SendStream) {
+        {
+            let group = &mut self.0.groups.borrow_mut()[group];
+            group.stream = Some(stream);
+            group.is_writing = false;
+        }
+        self.0.wake();
+    }
+
+    /// The client wants no more of a stream, or is gone.
+    fn refused(&self) {
+        self.0.cancel.notify_one();
+        self.0.wake();
     }
 
     /// Writes what waits and ends the streams at the end of a frame.
@@ -269,7 +304,10 @@ impl Outlet {
         for number in 0..groups {
             let stream = self.0.groups.borrow_mut()[number].begin_last();
             let stream = match stream {
-                Some(stream) => self.write_all(number, stream).await,
+                Some(stream) => {
+                    let waiting = self.take(number);
+                    self.write_all(number, stream, waiting).await
+                }
                 // Its writer is at work: it ends with what waits, and the stream with the writer.
                 None => None,
             };
@@ -283,17 +321,16 @@ impl Outlet {
 
 impl Group {
     /// What waits, and whether there was no room and is now.
-    fn take(&mut self) -> (Vec<u8>, bool) {
-        (std::mem::take(&mut self.waiting), std::mem::take(&mut self.is_parked))
+    fn take(&mut self) -> (Vec<Bytes>, bool) {
+        (self.waiting.take(), std::mem::take(&mut self.is_parked))
     }
 
-    /// The stream, for who writes what waits.
-    fn begin(&mut self) -> Option<SendStream> {
-        if self.is_writing || self.waiting.is_empty() {
-            return None;
+    /// Whether somebody has to write what waits now.
+    fn begin(&mut self) -> bool {
+        !self.is_writing && !self.waiting.is_empty() && self.stream.is_some() && {
+            self.is_writing = true;
+            true
         }
-        self.is_writing = true;
-        self.stream.take()
     }
 
     fn begin_last(&mut self) -> Option<SendStream> {
@@ -358,7 +395,7 @@ impl Subscription {
                 let Some(group) = position.group.filter(|_| position.next > position.told) else { continue };
                 let waiting = &mut groups[usize::from(group)].waiting;
                 if waiting.len() < GROUP_BYTES_MAX {
-                    write_position(waiting, partition as u32, position.next);
+                    write_position(waiting.tail(), partition as u32, position.next);
                     position.told = position.next;
                     touched.push(usize::from(group));
                 }

@@ -6,6 +6,7 @@ use std::task::Poll;
 use engine::mesh::{Placed, Refused};
 
 use super::Core;
+use super::connection::Session;
 use super::stats::add;
 use crate::quic::frame::Code;
 use crate::quic::session::server::{Kept, Rejected};
@@ -13,6 +14,8 @@ use crate::quic::session::server::{Kept, Rejected};
 /// Runs for ever.
 pub async fn run(core: Rc<Core>) {
     let mut done = Vec::new();
+    // Whose batches were among them, each once: its ACKs leave together.
+    let mut told: Vec<Rc<Session>> = Vec::new();
     std::future::poll_fn(move |cx| {
         match &mut *core.turn_waker.borrow_mut() {
             Some(known) => known.clone_from(cx.waker()),
@@ -29,10 +32,14 @@ pub async fn run(core: Rc<Core>) {
             if result.is_err() {
                 add(&core.stats.refused_publishes, 1);
             }
-            session.with(|server| {
-                server.handle_appended(&ticket, result.map(kept).map_err(rejected));
-                Ok(())
-            });
+            session.appended(&ticket, result.map(kept).map_err(rejected));
+            if !session.is_told.replace(true) {
+                told.push(session);
+            }
+        }
+        for session in told.drain(..) {
+            session.is_told.set(false);
+            session.act();
         }
         core.is_blocked.set(!has_room);
         if has_room {

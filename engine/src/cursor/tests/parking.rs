@@ -143,6 +143,7 @@ impl Owner {
 
     fn run(&mut self) {
         self.move_heads();
+        self.follower.pass_over_all();
         while self.steps(usize::MAX) {}
     }
 

@@ -1,11 +1,12 @@
 //! BATCH frames: how a delivery's rows go out.
 //!
-//! What always holds: the choice changes bytes, never events; nothing is allocated once the buffers have grown.
+//! What always holds: the choice changes bytes, never events.
 
 use engine::batch::{pack, packed_bytes};
 use engine::lane::{Delivery, Rows};
 
 use super::Server;
+use super::outgoing::Outgoing;
 use super::subscription::Subscription;
 use crate::quic::frame::{DataFrame, Encoding, Lost, Position, write_batch_head};
 
@@ -22,37 +23,37 @@ impl Server {
 
     /// Appends the BATCH of a delivery to what goes out on the data stream of its partition, and charges its bytes. To be called
     /// only while [`may_send`](Self::may_send). The whole batch is settled by it: behind it the partition goes on at its end.
-    pub fn write_delivery(&mut self, subscription: u32, delivery: &Delivery, out: &mut Vec<u8>) {
+    pub fn write_delivery(&mut self, subscription: u32, delivery: &Delivery, out: &mut Outgoing) {
         let Some(found) = self.subscriptions.iter_mut().find(|found| found.number == subscription) else { return };
         let body = write(found, delivery, &mut self.mask, out);
         found.use_credit(body);
     }
 }
 
-fn write(to: &Subscription, delivery: &Delivery, mask: &mut Vec<u8>, out: &mut Vec<u8>) -> usize {
-    let batch = &*delivery.batch;
+fn write(to: &Subscription, delivery: &Delivery, mask: &mut Vec<u8>, out: &mut Outgoing) -> usize {
+    let batch = &delivery.batch;
     let (partition, next_offset, bytes) = (batch.partition(), batch.last_offset() + 1, batch.bytes());
     let rows = match &delivery.rows {
         Rows::Some(rows) if rows.len() < batch.rows().len() => rows,
         _ => {
             // As stored it is a packed batch too, one without gaps.
             let encoding = if to.whole { Encoding::Whole } else { Encoding::Packed };
-            let body = write_batch_head(out, partition, next_offset, encoding, bytes.len());
-            out.extend_from_slice(bytes);
+            let body = write_batch_head(out.tail(), partition, next_offset, encoding, bytes.len());
+            out.push_batch(batch);
             return body;
         }
     };
     let packed = packed_bytes(batch, rows);
     if !to.masked || packed * 100 <= bytes.len() * PACKED_PERCENT_MAX {
-        let body = write_batch_head(out, partition, next_offset, Encoding::Packed, packed);
-        pack(batch, rows, out);
+        let body = write_batch_head(out.tail(), partition, next_offset, Encoding::Packed, packed);
+        pack(batch, rows, out.tail());
         return body;
     }
     mask.clear();
     mask.resize(batch.rows().len().div_ceil(8), 0);
     rows.iter().for_each(|row| mask[usize::from(row / 8)] |= 1 << (row % 8));
-    let body = write_batch_head(out, partition, next_offset, Encoding::Masked(mask), bytes.len());
-    out.extend_from_slice(bytes);
+    let body = write_batch_head(out.tail(), partition, next_offset, Encoding::Masked(mask), bytes.len());
+    out.push_batch(batch);
     body
 }
 

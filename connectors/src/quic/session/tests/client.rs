@@ -6,7 +6,7 @@ use engine::lane::Rows;
 use super::tools::*;
 use crate::quic::frame::*;
 use crate::quic::session::client::{ClientSettings, Event, PublishError, SubscribeOptions};
-use crate::quic::session::server::{Action, Opened, write_lost, write_position};
+use crate::quic::session::server::{Action, Opened, Outgoing, write_lost, write_position};
 use crate::quic::session::{Client, Fault, QuicLimits, Server};
 
 /// A client that was let in by a node with four partitions.
@@ -192,9 +192,9 @@ fn batch(rows: Rows) -> Vec<u8> {
     server.handle_control(&subscribe(1, 10_000)).expect("valid");
     let opened = Opened { groups: vec![vec![(1, 100)]], may_see_all: true, ..Opened::default() };
     server.handle_opened(1, &opened).expect("valid");
-    let mut out = Vec::new();
+    let mut out = Outgoing::default();
     server.write_delivery(1, &delivery(rows), &mut out);
-    out
+    out.take().concat()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use engine::lane::Rows;
 
 use super::tools::*;
 use crate::quic::frame::*;
-use crate::quic::session::server::{Action, Append, Kept, Opened, Rejected};
+use crate::quic::session::server::{Action, Append, Kept, Opened, Outgoing, Rejected};
 use crate::quic::session::{QuicLimits, Server, producer_number};
 
 #[test]
@@ -142,7 +142,7 @@ fn credit_is_used_up_once_too_far_and_given_up_to_its_bound() {
     server.handle_control(&subscribe(1, 400)).expect("valid");
     assert!(!server.may_send(1), "it is not open");
     server.handle_opened(1, &Opened { groups: vec![vec![(1, 100)]], ..Opened::default() }).expect("valid");
-    let mut out = Vec::new();
+    let mut out = Outgoing::default();
     let mut sent = 0;
     while server.may_send(1) {
         server.write_delivery(1, &delivery(Rows::All), &mut out);
@@ -170,8 +170,9 @@ fn the_choice_of_the_encoding() {
         let opened = Opened { groups: vec![vec![(1, 100)]], may_see_all, ..Opened::default() };
         server.handle_opened(1, &opened).expect("valid");
         let rows = if rows.is_empty() { Rows::All } else { Rows::Some(rows.into()) };
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         server.write_delivery(1, &delivery(rows), &mut out);
+        let out = out.take().concat();
         let found = head(&out, usize::MAX).expect("a frame").expect("whole");
         assert_eq!(found.total(), out.len());
         match DataFrame::decode(found.kind, &out[found.head_bytes..]) {

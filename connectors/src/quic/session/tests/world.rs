@@ -11,7 +11,7 @@ use engine::lane::{Delivery, Rows};
 use crate::quic::frame::{Code, DataFrame, DataHeader, Welcome, head, kind, varint};
 use crate::quic::session::client::{ClientSettings, Event, SubscribeOptions};
 use crate::quic::session::server::{
-    Action, Grant, Kept, Opened, PublishTicket, Rejected, StartAt, Wanted, write_position,
+    Action, Grant, Kept, Opened, Outgoing, PublishTicket, Rejected, StartAt, Wanted, write_position,
 };
 use crate::quic::session::{Client, QuicLimits, Server};
 
@@ -457,15 +457,19 @@ impl World {
         let from = std::mem::replace(next, batch.last_offset() + 1);
         let rows = if rows.len() == batch.rows().len() { Rows::All } else { Rows::Some(rows.into()) };
         let delivery = Delivery { batch: batch.clone(), rows, enrichments: Arc::from([]), table_version: 1 };
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         match (!delivery.is_empty()).then(|| delivery.from_offset(from)).flatten() {
             Some(delivery) => {
                 link.server.write_delivery(served.number, &delivery, &mut out);
+                let out = out.take().concat();
                 self.encodings[encoding(&out)] += 1;
+                link.data.get_mut(stream).expect("it is open").put(&out);
             }
-            None => write_position(&mut out, *partition, *next),
+            None => {
+                write_position(out.tail(), *partition, *next);
+                link.data.get_mut(stream).expect("it is open").put(out.tail());
+            }
         }
-        link.data.get_mut(stream).expect("it is open").put(&out);
     }
 
     fn take_event(&mut self) {
