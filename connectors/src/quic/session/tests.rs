@@ -24,5 +24,6 @@ fn whatever_breaks_nothing_is_missed_and_nothing_is_doubled() {
     // What the seeds must have seen for this to say anything.
     let seen = [("cuts", cuts), ("kills", kills), ("refusals", refusals), ("changes", changes)];
     assert!(seen.iter().all(|(_, count)| *count > 300), "{seen:?}");
-    assert!(encodings.iter().all(|count| *count > 200), "whole, masked, packed: {encodings:?}");
+    // A mask is for batches of which nearly all matches.
+    assert!(encodings[1] > 20 && encodings[0].min(encodings[2]) > 200, "whole, masked, packed: {encodings:?}");
 }
