@@ -12,10 +12,12 @@ use engine::parse::Parser;
 use tokio::time::Instant;
 
 use super::config::ParquetConfig;
-use super::file::{FileError, FileWriter, prepare_dir};
+use super::file::{FileError, FileWriter, Pushed, prepare_dir};
 use super::learn::Learner;
 use super::names::resume_offsets;
+use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
+use super::table::Body;
 use crate::rate_limited::RateLimited;
 use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
 
@@ -33,6 +35,9 @@ pub enum SinkError {
     /// The schema beside the files.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The file for dead letters.
+    #[error(transparent)]
+    Refused(#[from] RefusedError),
     /// The runtime for its timers.
     #[error("cannot start a timer: {0}")]
     Timer(std::io::Error),
@@ -50,6 +55,9 @@ struct Sink {
     name: String,
     config: ParquetConfig,
     schema: Schema,
+    /// What had no column in finished files; `None` where the schema stays as it is.
+    learner: Option<Learner>,
+    dead_letters: DeadLetters,
     parser: Parser,
     text: String,
     open: BTreeMap<u32, OpenFile>,
@@ -80,14 +88,18 @@ pub(super) async fn run(
     let _lock = prepare_dir(&config.dir)?;
     let mut parser = Parser::default();
     let mut waiting = Vec::new();
-    let schema = match Schema::of(&config.dir, config.columns.as_deref())? {
+    let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
+    let schema = match Schema::of(&config)? {
         Some(schema) => schema,
         None => {
-            let schema = learn(&config, &mut feed, &mut parser, &mut waiting).await;
+            let learner = learn(&config, &mut feed, &mut parser, &mut waiting).await;
             if waiting.is_empty() {
                 return Ok(());
             }
+            let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
+            let refused = learner.begin(&mut schema);
             schema.save(&config.dir)?;
+            say_refused(name, &config, refused, &stats);
             schema
         }
     };
@@ -96,8 +108,10 @@ pub(super) async fn run(
     let name = name.to_owned();
     let mut sink = Sink {
         name,
+        learner: config.evolves().then(|| Learner::new(config.columns_max)),
         config,
         schema,
+        dead_letters,
         parser,
         text: String::new(),
         open: BTreeMap::new(),
@@ -136,8 +150,8 @@ pub(super) async fn run(
 }
 
 /// Takes deliveries until there are enough events, or no more come for a while.
-async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Schema {
-    let mut learner = Learner::default();
+async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Learner {
+    let mut learner = Learner::new(config.columns_max);
     let mut text = String::new();
     let mut deadline = None;
     while learner.events() < config.learn_events {
@@ -157,7 +171,16 @@ async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, wai
         }
         waiting.push(handed);
     }
-    learner.finish()
+    learner
+}
+
+/// Says that there are more members than columns; at most once per change of the schema.
+fn say_refused(endpoint: &str, config: &ParquetConfig, refused: usize, stats: &SinkStats) {
+    if refused > 0 {
+        SinkStats::add(&stats.refused_columns, refused as u64);
+        let columns_max = config.columns_max;
+        tracing::warn!(endpoint, columns_max, refused, "no more columns are learnt: further members go to `_rest`");
+    }
 }
 
 impl Sink {
@@ -174,16 +197,20 @@ impl Sink {
         if delivery.len() < rows {
             self.skipped(rows - delivery.len());
         }
-        let Self { parser, text, .. } = self;
+        let Self { parser, text, dead_letters, .. } = self;
         let (mut parser, mut text) = (std::mem::take(parser), std::mem::take(text));
+        let mut dead_letters = std::mem::take(dead_letters);
         let open = self.open_file(partition, &delivery)?;
         for event in delivery.events() {
-            let document = body_text(&event, &mut text).and_then(|text| parser.parse(text).ok());
-            let body = document.as_ref().map(|document| document.root());
-            open.writer.push(&event, &delivery.enrichments, body)?;
+            let text = body_text(&event, &mut text);
+            let document = text.and_then(|text| parser.parse(text).ok());
+            let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
+            if let Pushed::Refused(refused) = open.writer.push(&event, &delivery.enrichments, body)? {
+                dead_letters.add(&event, &refused)?;
+            }
         }
         open.tickets.push(ticket);
-        (self.parser, self.text) = (parser, text);
+        (self.parser, self.text, self.dead_letters) = (parser, text, dead_letters);
         self.finish_large(partition)
     }
 
@@ -197,6 +224,9 @@ impl Sink {
     }
 
     fn open_file(&mut self, partition: u32, delivery: &Delivery) -> Result<&mut OpenFile, SinkError> {
+        if !self.open.contains_key(&partition) {
+            self.evolve()?;
+        }
         Ok(match self.open.entry(partition) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(vacant) => {
@@ -208,6 +238,20 @@ impl Sink {
                 vacant.insert(OpenFile { writer, tickets: Vec::new(), since, memory_bytes: 0 })
             }
         })
+    }
+
+    /// Columns for what had none in finished files, before the next file begins.
+    fn evolve(&mut self) -> Result<(), SinkError> {
+        let Some(learner) = self.learner.as_mut().filter(|learner| !learner.is_empty()) else { return Ok(()) };
+        let learnt = learner.evolve(&mut self.schema);
+        if learnt.change.is_any() {
+            self.schema.save(&self.config.dir)?;
+            let (version, added, widened) =
+                (self.schema.version, learnt.change.added.len(), learnt.change.widened.len());
+            tracing::info!(endpoint = self.name, version, added, widened, "later files have more columns");
+        }
+        say_refused(&self.name, &self.config, learnt.refused, &self.stats);
+        Ok(())
     }
 
     fn finish_aged(&mut self) -> Result<(), SinkError> {
@@ -238,12 +282,24 @@ impl Sink {
         self.memory_bytes -= open.memory_bytes;
         let age = Duration::from_millis(self.config.age_ms_max);
         self.deadline = self.open.values().map(|open| open.since + age).min();
+        // The tickets settle refused events too.
+        self.dead_letters.write()?;
+        if let Some(learner) = &mut self.learner {
+            open.writer.teach(learner);
+        }
+        if open.writer.rows() == 0 {
+            open.writer.discard()?;
+            open.tickets.into_iter().for_each(SettleTicket::settle);
+            return Ok(());
+        }
+        let mismatches = open.writer.mismatches();
         let file = open.writer.finish()?;
         tracing::debug!(endpoint = self.name, file = %file.path.display(), rows = file.rows, bytes = file.bytes, "file finished");
         self.done.insert(partition, file.next);
         SinkStats::add(&self.stats.delivered_events, file.rows);
         SinkStats::add(&self.stats.delivered_bytes, file.bytes);
         SinkStats::add(&self.stats.files, 1);
+        SinkStats::add(&self.stats.mismatched_events, mismatches);
         open.tickets.into_iter().for_each(SettleTicket::settle);
         Ok(())
     }

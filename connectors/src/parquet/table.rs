@@ -1,72 +1,158 @@
-//! Rows on their way into a file: bodies spread over typed columns in one walk over their members.
+//! Rows on their way into a file: an event's data spread over typed columns in one walk over its members.
 //!
-//! Devices send the same members in the same order, so each level remembers where it was: the next member is compared with
-//! the next column first, and only a surprise costs a search.
+//! What always holds, for whoever makes the same rows by a faster way:
+//! - The data's columns are filled from a JSON object, member by member. A member goes to the first column of its place that takes it
+//!   ([`fit`](super::fit) says what each type takes); null goes nowhere. An object with members, at a place with columns inside,
+//!   is spread over them, whatever else is there. Everything else goes to `_rest` under its name, names above it with dots in front, as
+//!   JSON with the digits of its numbers as written. In an object below which there is no column everything stays as it is.
+//! - A declared column that does not take a value is null, or its default if it is never null, and `_errors` says why; or the
+//!   event is refused and leaves no trace. A learnt column says nothing. What no member filled is the default, or null, or refused
+//!   where the column is never null.
+//! - A `json` column of an object has all of it; columns inside are filled beside it, and nothing of it goes to `_rest`.
+//! - Of duplicate members the last one counts, in whatever object that has a column at or below them; within values of `_rest` and `json`
+//!   they stand as they came.
+//! - Data that is no JSON object is in `_data`, byte by byte, and fills no column. No data, or data without bytes, is null there.
+//! - Columns with an attribute read that, and their mismatches go to `_errors` alone.
+//! - With `nested = "struct"` a batch is the same one, with its columns in structs ([`nest`](super::nest)).
+//!
+//! Members are found by their place first ([`tree`](super::tree)), and no event allocates once the columns have their size.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Schema as ArrowSchema, SchemaRef};
-use engine::event::Event;
+use arrow_schema::SchemaRef;
+use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
-use engine::parse::{Kind, Value};
+use engine::parse::{Kind, NumberTexts, Value};
 
-use super::columns::{ColumnBuilder, Values};
-use super::config::ColumnType;
-use super::rest::{self, Above};
-use super::schema::{Schema, rest_fields, system_fields};
+use super::columns::ColumnBuilder;
+use super::declared::{OnMismatch, default_row};
+use super::fit::{Fit, Misfit};
+use super::learn::Learner;
+use super::nest::Layout;
+use super::rest::{Above, Rest, write_value};
+use super::schema::{Column, Schema};
+use super::seen;
 use super::system::SystemColumns;
+use super::tree::Level;
+use super::types::ColumnType;
 
+/// Characters of a value that an error shows.
+const SHOWN_MAX: usize = 64;
+/// Members without a column that a table takes note of.
+const UNKNOWN_MAX: usize = 2001;
+const NO_COLUMN: usize = usize::MAX;
+
+/// An event's data, parsed, and the text it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'b> {
+    /// The outermost value.
+    pub root: Value<'b>,
+    /// The text.
+    pub text: &'b [u8],
+}
+
+/// Why an event cannot be a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the column `{column}` cannot be filled: {why}")]
+pub struct Refused {
+    /// Name of the column.
+    pub column: String,
+    /// What is wrong with its value.
+    pub why: String,
+}
+
+/// A column under way.
 #[derive(Debug)]
-struct Member {
+struct Slot {
+    builder: ColumnBuilder,
+    fit: Fit,
     name: String,
-    column: Option<(usize, ColumnType)>,
-    /// What is inside, where the member is an object. A member may be both: devices do not agree on everything.
-    inside: Option<Level>,
+    is_required: bool,
+    default: Option<ColumnBuilder>,
+    refuses: bool,
+    is_learnt: bool,
 }
 
-#[derive(Debug, Default)]
-struct Level {
-    /// In the order of the columns.
-    members: Vec<Member>,
-    /// Indexes into `members` in the order of their names.
-    sorted: Vec<usize>,
-    /// Where the next member is expected.
-    next: usize,
-}
+impl Slot {
+    fn new(column: &Column) -> Self {
+        let fit = column.fit();
+        Self {
+            builder: ColumnBuilder::new(&column.r#type),
+            name: column.name.clone(),
+            is_required: column.required,
+            // What was not checked by whoever made the schema is no default.
+            default: column.default.as_ref().and_then(|default| default_row(&fit, default).ok()),
+            refuses: column.on_mismatch == OnMismatch::DeadLetter,
+            is_learnt: column.learnt,
+            fit,
+        }
+    }
 
-impl Level {
     #[inline]
-    fn find(&mut self, name: &str) -> Option<&mut Member> {
-        let at = match self.members.get(self.next) {
-            Some(member) if member.name == name => self.next,
-            _ => self.search(name)?,
-        };
-        self.next = at + 1;
-        Some(&mut self.members[at])
+    fn end_row(&mut self, row: usize) {
+        match &self.default {
+            Some(default) if self.builder.rows() == row => self.builder.copy(default, 0),
+            _ => self.builder.end_row(row),
+        }
     }
+}
 
-    fn search(&self, name: &str) -> Option<usize> {
-        self.sorted
-            .binary_search_by(|at| self.members[*at].name.as_str().cmp(name))
-            .ok()
-            .map(|found| self.sorted[found])
+/// What a member's name leads to.
+#[derive(Debug)]
+struct Place {
+    /// The column that is asked first.
+    column: usize,
+    /// Those that are asked if it does not take the value.
+    others: Vec<usize>,
+    /// Columns inside, where the member is an object. A member may be both: devices do not agree on everything.
+    inside: Option<Box<Members>>,
+    /// The walk that met it last.
+    walk: u64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { column: NO_COLUMN, others: Vec::new(), inside: None, walk: 0 }
     }
+}
 
-    fn add(&mut self, path: &[String], column: usize, r#type: ColumnType) {
+impl Place {
+    fn columns(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.column).filter(|column| *column != NO_COLUMN).chain(self.others.iter().copied())
+    }
+}
+
+/// The members of an object.
+#[derive(Debug, Default)]
+struct Members {
+    known: Level<Place>,
+    /// What went to `_rest`.
+    unknown: Level<seen::Member>,
+}
+
+impl Members {
+    fn add(&mut self, path: &[String], column: usize) {
         let Some((name, inner)) = path.split_first() else { return };
-        let at = self.search(name).unwrap_or_else(|| {
-            let at = self.members.len();
-            let place = self.sorted.partition_point(|at| self.members[*at].name < *name);
-            self.sorted.insert(place, at);
-            self.members.push(Member { name: name.clone(), column: None, inside: None });
-            at
-        });
-        let member = &mut self.members[at];
-        if inner.is_empty() {
-            member.column = Some((column, r#type));
+        let place = self.known.add(name);
+        if !inner.is_empty() {
+            place.inside.get_or_insert_default().add(inner, column);
+        } else if place.column == NO_COLUMN {
+            place.column = column;
         } else {
-            member.inside.get_or_insert_default().add(inner, column, r#type);
+            place.others.push(column);
+        }
+    }
+
+    fn teach<'m>(&'m self, path: &mut Vec<&'m str>, learner: &mut Learner) {
+        learner.add(path, &self.unknown);
+        for (name, place) in self.known.iter() {
+            if let Some(inside) = &place.inside {
+                path.push(name);
+                inside.teach(path, learner);
+                path.pop();
+            }
         }
     }
 }
@@ -75,43 +161,74 @@ impl Level {
 #[derive(Debug)]
 pub struct Table {
     arrow: SchemaRef,
+    layout: Layout,
     system: Option<SystemColumns>,
-    root: Level,
-    data: Vec<ColumnBuilder>,
+    root: Members,
+    slots: Vec<Slot>,
+    /// Slots that read an attribute, with its name.
+    attributes: Vec<(usize, String)>,
+    /// Slots that are never null and have no default.
+    required: Vec<usize>,
     rest: ColumnBuilder,
     raw: ColumnBuilder,
+    errors: Option<ColumnBuilder>,
     rows: usize,
-    text: Vec<u8>,
+    mismatches: u64,
+    walk: u64,
+    /// How many more members without a column are taken note of; none where nobody learns.
+    left: usize,
+    texts: Texts,
+}
+
+/// Room to work in.
+#[derive(Debug, Default)]
+struct Texts {
+    rest: Rest,
+    errors: Rest,
+    room: Vec<u8>,
 }
 
 impl Table {
     /// An empty table. Without system columns it holds the data only.
     pub fn new(schema: &Schema, with_system: bool) -> Self {
-        let mut fields = if with_system { system_fields().to_vec() } else { Vec::new() };
-        fields.extend(schema.fields());
-        fields.extend(rest_fields().map(Arc::new));
-        let mut root = Level::default();
-        let mut data = Vec::new();
+        let mut root = Members::default();
+        let mut attributes = Vec::new();
         for (at, column) in schema.columns.iter().enumerate() {
-            root.add(&column.path, at, column.r#type);
-            data.push(ColumnBuilder::new(match column.r#type {
-                ColumnType::Bool => Values::Bool(Vec::new()),
-                ColumnType::Int64 => Values::Int64(Vec::new()),
-                ColumnType::Float64 => Values::Float64(Vec::new()),
-                ColumnType::String => Values::String(Default::default()),
-                ColumnType::TimestampMs => Values::TimestampMs(Vec::new()),
-            }));
+            match &column.attribute {
+                Some(attribute) => attributes.push((at, attribute.clone())),
+                None => root.add(&column.path, at),
+            }
         }
+        let slots: Vec<Slot> = schema.columns.iter().map(Slot::new).collect();
+        let required = (0..slots.len()).filter(|at| slots[*at].is_required && slots[*at].default.is_none()).collect();
         Self {
-            arrow: Arc::new(ArrowSchema::new(fields)),
+            arrow: Arc::new(schema.arrow(with_system)),
+            layout: schema.layout(),
             system: with_system.then(SystemColumns::new),
             root,
-            data,
-            rest: ColumnBuilder::new(Values::String(Default::default())),
-            raw: ColumnBuilder::new(Values::Binary(Default::default())),
+            slots,
+            attributes,
+            required,
+            rest: ColumnBuilder::new(&ColumnType::String),
+            raw: ColumnBuilder::new(&ColumnType::Binary),
+            errors: schema.has_errors().then(|| ColumnBuilder::new(&ColumnType::String)),
             rows: 0,
-            text: Vec::new(),
+            mismatches: 0,
+            walk: 0,
+            left: 0,
+            texts: Texts::default(),
         }
+    }
+
+    /// Takes note of what has no column, for [`teach`](Self::teach).
+    pub fn observing(mut self) -> Self {
+        self.left = UNKNOWN_MAX;
+        self
+    }
+
+    /// Shows a learner what had no column.
+    pub fn teach(&self, learner: &mut Learner) {
+        self.root.teach(&mut Vec::new(), learner);
     }
 
     /// The columns in Arrow's words.
@@ -124,49 +241,142 @@ impl Table {
         self.rows
     }
 
-    /// Bytes in memory.
-    pub fn byte_len(&self) -> usize {
-        let columns = self.data.iter().chain([&self.rest, &self.raw]).map(ColumnBuilder::byte_len).sum::<usize>();
-        columns + self.system.as_ref().map_or(0, SystemColumns::byte_len)
+    /// Rows of which `_errors` says something, since the table was made.
+    pub fn mismatches(&self) -> u64 {
+        self.mismatches
     }
 
-    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON.
-    pub fn push(&mut self, event: &Event<'_>, enrichments: &[Enrichment], body: Option<Value<'_>>) {
+    /// Bytes in memory.
+    pub fn byte_len(&self) -> usize {
+        let data = self.slots.iter().map(|slot| slot.builder.byte_len()).sum::<usize>();
+        let others = [Some(&self.rest), Some(&self.raw), self.errors.as_ref()];
+        let others = others.into_iter().flatten().map(ColumnBuilder::byte_len).sum::<usize>();
+        data + others + self.system.as_ref().map_or(0, SystemColumns::byte_len)
+    }
+
+    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON. A refused event leaves
+    /// the table as it was.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        enrichments: &[Enrichment],
+        body: Option<Body<'_>>,
+    ) -> Result<(), Refused> {
         let row = self.rows;
         if row == 0 {
             self.reserve();
         }
-        if let Some(system) = &mut self.system {
-            system.push(row, event, enrichments, &mut self.text);
+        let filled = self.fill(row, event, enrichments, body);
+        if let Err(refused) = filled {
+            self.take_back(row);
+            return Err(refused);
         }
-        self.text.clear();
+        for slot in &mut self.slots {
+            slot.end_row(row);
+        }
+        self.rest.end_row(row);
+        self.raw.end_row(row);
+        if let Some(errors) = &mut self.errors {
+            errors.end_row(row);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        row: usize,
+        event: &Event<'_>,
+        enrichments: &[Enrichment],
+        body: Option<Body<'_>>,
+    ) -> Result<(), Refused> {
+        if let Some(system) = &mut self.system {
+            system.push(row, event, enrichments, &mut self.texts.room);
+        }
+        self.texts.rest.clear();
+        self.texts.errors.clear();
         match body {
-            Some(body) if matches!(body.kind(), Kind::Object(_)) => {
-                spread(&mut self.root, body, row, &mut self.data, &mut self.text, None);
-                if !self.text.is_empty() {
-                    self.text.push(b'}');
-                    self.rest.set_bytes(row, &self.text);
-                }
-            }
+            Some(body) if matches!(body.root.kind(), Kind::Object(_)) => self.spread(row, body)?,
             _ => {
                 if let Some(data) = event.data().filter(|data| !data.is_empty()) {
                     self.raw.set_bytes(row, data);
                 }
             }
         }
-        for column in &mut self.data {
-            column.end_row(row);
+        if !self.attributes.is_empty() {
+            self.read_attributes(row, event, enrichments)?;
         }
-        self.rest.end_row(row);
-        self.raw.end_row(row);
-        self.rows += 1;
+        if let Some(missing) = self.required.iter().find(|at| self.slots[**at].builder.rows() == row) {
+            return Err(Refused { column: self.slots[*missing].name.clone(), why: "there is no value".to_owned() });
+        }
+        if let Some(text) = self.texts.rest.finish() {
+            self.rest.set_bytes(row, text);
+        }
+        if let (Some(errors), Some(text)) = (&mut self.errors, self.texts.errors.finish()) {
+            self.mismatches += 1;
+            errors.set_bytes(row, text);
+        }
+        Ok(())
+    }
+
+    fn spread(&mut self, row: usize, body: Body<'_>) -> Result<(), Refused> {
+        let spread = |this: &mut Self, dedupes| {
+            this.walk += 1;
+            let Self { root, slots, left, texts, walk, .. } = this;
+            let numbers = NumberTexts::new(body.root, body.text);
+            Spread { row, walk: *walk, dedupes, slots, left, texts, numbers }.object(root, body.root, None, 0, false)
+        };
+        match spread(self, false) {
+            Err(Stop::Refused(refused)) => Err(refused),
+            Ok(()) => Ok(()),
+            Err(Stop::Repeated) => {
+                self.slots.iter_mut().for_each(|slot| slot.builder.truncate(row));
+                self.texts.rest.clear();
+                self.texts.errors.clear();
+                match spread(self, true) {
+                    Err(Stop::Refused(refused)) => Err(refused),
+                    Ok(()) | Err(Stop::Repeated) => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn read_attributes(&mut self, row: usize, event: &Event<'_>, enrichments: &[Enrichment]) -> Result<(), Refused> {
+        for (at, name) in &self.attributes {
+            let slot = &mut self.slots[*at];
+            let Some(bytes) = attribute(event, enrichments, name) else { continue };
+            let Err(misfit) = slot.fit.set_attribute(&mut slot.builder, row, bytes, &mut self.texts.room) else {
+                continue;
+            };
+            let why = why(&String::from_utf8_lossy(bytes), misfit, &slot.fit.r#type);
+            if slot.refuses {
+                return Err(Refused { column: slot.name.clone(), why });
+            }
+            if !slot.is_required {
+                slot.builder.end_row(row);
+            }
+            self.texts.errors.add_text(&slot.name, &why);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn take_back(&mut self, row: usize) {
+        if let Some(system) = &mut self.system {
+            system.truncate(row);
+        }
+        let others = [Some(&mut self.rest), Some(&mut self.raw), self.errors.as_mut()];
+        let data = self.slots.iter_mut().map(|slot| &mut slot.builder);
+        data.chain(others.into_iter().flatten()).for_each(|builder| builder.truncate(row));
     }
 
     fn reserve(&mut self) {
         if let Some(system) = &mut self.system {
             system.reserve();
         }
-        self.data.iter_mut().chain([&mut self.rest, &mut self.raw]).for_each(ColumnBuilder::reserve);
+        let others = [Some(&mut self.rest), Some(&mut self.raw), self.errors.as_mut()];
+        let data = self.slots.iter_mut().map(|slot| &mut slot.builder);
+        data.chain(others.into_iter().flatten()).for_each(ColumnBuilder::reserve);
     }
 
     /// Takes the rows out as a record batch.
@@ -175,47 +385,193 @@ impl Table {
         if let Some(system) = &mut self.system {
             arrays.extend(system.finish());
         }
-        arrays.extend(self.data.iter_mut().map(ColumnBuilder::finish));
+        let flat: Vec<ArrayRef> = self.slots.iter_mut().map(|slot| slot.builder.finish()).collect();
+        let fields = &self.arrow.fields()[arrays.len()..];
+        arrays.extend(self.layout.arrays(fields, flat));
         arrays.extend([self.rest.finish(), self.raw.finish()]);
+        arrays.extend(self.errors.as_mut().map(ColumnBuilder::finish));
         self.rows = 0;
         RecordBatch::try_new(self.arrow.clone(), arrays).expect("the arrays were made for the schema, row by row")
     }
 }
 
-fn spread(
-    level: &mut Level,
-    object: Value<'_>,
+/// Why a walk ends early.
+enum Stop {
+    /// A member came twice: only a walk that looks ahead knows which one counts.
+    Repeated,
+    Refused(Refused),
+}
+
+/// One walk over an object and all inside of it.
+struct Spread<'t, 'b> {
     row: usize,
-    columns: &mut [ColumnBuilder],
-    rest: &mut Vec<u8>,
-    above: Option<&Above<'_>>,
-) {
-    level.next = 0;
-    for (name, value) in object.members() {
-        let Some(member) = level.find(name) else {
-            rest::add(rest, above, name, value);
-            continue;
-        };
-        let column = member.column.map(|(at, r#type)| (&mut columns[at], r#type));
-        match (column, value.kind()) {
-            (Some((column, ColumnType::Bool)), Kind::Bool(value)) => column.set_bool(row, value),
-            (Some((column, ColumnType::Int64 | ColumnType::TimestampMs)), Kind::Int(value)) => {
-                column.set_i64(row, value)
+    walk: u64,
+    /// Looks ahead for duplicate members.
+    dedupes: bool,
+    slots: &'t mut [Slot],
+    left: &'t mut usize,
+    texts: &'t mut Texts,
+    numbers: NumberTexts<'b>,
+}
+
+impl Spread<'_, '_> {
+    /// `is_held`: all of the object is in a column of JSON, so nothing of it needs to go to `_rest`.
+    fn object(
+        &mut self,
+        members: &mut Members,
+        object: Value<'_>,
+        above: Option<&Above<'_>>,
+        depth: usize,
+        is_held: bool,
+    ) -> Result<(), Stop> {
+        members.known.begin();
+        members.unknown.begin();
+        if self.dedupes {
+            let mut last = HashMap::new();
+            for (at, (name, _)) in object.members().enumerate() {
+                last.insert(name, at);
             }
-            (Some((column, ColumnType::Float64)), Kind::Float(value)) => column.set_f64(row, value),
-            // Only what a double holds exactly; other whole numbers keep their digits in `_rest`.
-            (Some((column, ColumnType::Float64)), Kind::Int(value)) if value.unsigned_abs() <= 1 << 53 => {
-                column.set_f64(row, value as f64);
-            }
-            (Some((column, ColumnType::String)), Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
-            (Some(_), Kind::Null) => {}
-            // An object without members would leave no trace in the columns.
-            (_, Kind::Object(members)) if members > 0 && member.inside.is_some() => {
-                if let Some(inside) = &mut member.inside {
-                    spread(inside, value, row, columns, rest, Some(&Above { outer: above, name }));
+            for (at, (name, value)) in object.members().enumerate() {
+                if last.get(name) == Some(&at) {
+                    self.member(members, name, value, above, depth, is_held)?;
                 }
             }
-            _ => rest::add(rest, above, name, value),
+            return Ok(());
+        }
+        for (name, value) in object.members() {
+            self.member(members, name, value, above, depth, is_held)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn member(
+        &mut self,
+        members: &mut Members,
+        name: &str,
+        value: Value<'_>,
+        above: Option<&Above<'_>>,
+        depth: usize,
+        is_held: bool,
+    ) -> Result<(), Stop> {
+        let Members { known, unknown } = members;
+        let Some(place) = known.find(name) else {
+            self.rest(unknown, above, name, value, depth, is_held);
+            return Ok(());
+        };
+        if place.walk == self.walk && !self.dedupes {
+            return Err(Stop::Repeated);
+        }
+        place.walk = self.walk;
+        if let Some(slot) = self.slots.get_mut(place.column)
+            && place.inside.is_none()
+        {
+            let room = &mut self.texts.room;
+            if slot.fit.set(&mut slot.builder, self.row, value, &mut self.numbers, room).is_ok() {
+                return Ok(());
+            }
+        }
+        self.other(place, unknown, name, value, above, depth, is_held)
+    }
+
+    /// A value that the first column of its place does not take, or whose place has more than a column.
+    #[expect(clippy::too_many_arguments, reason = "the rest of `member`, moved out of the fast path")]
+    fn other(
+        &mut self,
+        place: &mut Place,
+        unknown: &mut Level<seen::Member>,
+        name: &str,
+        value: Value<'_>,
+        above: Option<&Above<'_>>,
+        depth: usize,
+        is_held: bool,
+    ) -> Result<(), Stop> {
+        let kind = value.kind();
+        if kind == Kind::Null && place.column != NO_COLUMN {
+            return Ok(());
+        }
+        let is_spread = place.inside.is_some() && matches!(kind, Kind::Object(members) if members > 0);
+        let (mut is_taken, mut misfit) = (false, None);
+        for at in place.columns() {
+            let slot = &mut self.slots[at];
+            let room = &mut self.texts.room;
+            match slot.fit.set(&mut slot.builder, self.row, value, &mut self.numbers, room) {
+                Ok(()) => {
+                    is_taken = true;
+                    break;
+                }
+                Err(found) if !is_spread => {
+                    // No default stands in for a value that is there.
+                    if !slot.is_required {
+                        slot.builder.end_row(self.row);
+                    }
+                    if !slot.is_learnt {
+                        misfit.get_or_insert((at, found));
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(inside) = place.inside.as_mut().filter(|_| is_spread) {
+            let above = Above { outer: above, name };
+            return self.object(inside, value, Some(&above), depth + 1, is_held || is_taken);
+        }
+        if is_taken {
+            return Ok(());
+        }
+        if let Some((at, misfit)) = misfit {
+            let slot = &self.slots[at];
+            let mut shown = Vec::new();
+            write_value(&mut shown, value, &mut self.numbers);
+            let why = why(&String::from_utf8_lossy(&shown), misfit, &slot.fit.r#type);
+            if slot.refuses {
+                return Err(Stop::Refused(Refused { column: slot.name.clone(), why }));
+            }
+            self.texts.errors.add_text(&slot.name, &why);
+        }
+        self.rest(unknown, above, name, value, depth, is_held);
+        Ok(())
+    }
+
+    #[cold]
+    fn rest(
+        &mut self,
+        unknown: &mut Level<seen::Member>,
+        above: Option<&Above<'_>>,
+        name: &str,
+        value: Value<'_>,
+        depth: usize,
+        is_held: bool,
+    ) {
+        if is_held {
+            return;
+        }
+        self.texts.rest.add(above, name, value, &mut self.numbers);
+        if *self.left > 0 {
+            seen::see(unknown, name, value, depth, self.left);
         }
     }
+}
+
+/// What came with an event under a name: the key, an attribute as sent, an enrichment, or an application property.
+fn attribute<'e>(event: &Event<'e>, enrichments: &'e [Enrichment], name: &str) -> Option<&'e [u8]> {
+    if name == "key" {
+        return event.key();
+    }
+    let sent = event.headers().find(|(header, _)| {
+        header.strip_prefix(CE_PREFIX) == Some(name) || (name == "datacontenttype" && *header == CONTENT_TYPE)
+    });
+    if let Some((_, value)) = sent {
+        return value;
+    }
+    if let Some(enrichment) = enrichments.iter().find(|enrichment| enrichment.key.eq_ignore_ascii_case(name)) {
+        return Some(enrichment.value.as_bytes());
+    }
+    event.properties().find(|(property, _)| property.eq_ignore_ascii_case(name))?.1
+}
+
+fn why(value: &str, misfit: Misfit, r#type: &ColumnType) -> String {
+    let shown: String = value.chars().take(SHOWN_MAX).collect();
+    let more = if shown.len() < value.len() { "…" } else { "" };
+    format!("{shown}{more} {misfit} ({})", r#type)
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::parquet::Learner;
-use crate::parquet::table::Table;
+use crate::parquet::table::{Body, Table};
 
 fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
@@ -80,7 +80,8 @@ proptest! {
         for text in &texts {
             let delivery = delivery(0, 0, &[text]);
             let document = parser.parse(text.as_bytes()).expect("JSON");
-            table.push(&Event::new(&delivery.batch, 0), &[], Some(document.root()));
+            let body = Body { root: document.root(), text: text.as_bytes() };
+            table.push(&Event::new(&delivery.batch, 0), &[], Some(body)).expect("a row");
         }
         for (event, mut row) in events.iter().zip(to_rows(&table.take())) {
             let rest = row.remove("_rest").map(|text| {

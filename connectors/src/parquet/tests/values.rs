@@ -4,7 +4,7 @@ use engine::event::{put_attribute, put_property};
 use serde_json::json;
 
 use super::*;
-use crate::parquet::{ColumnConfig, ColumnType, Compression, ParquetConfig, run_blocking};
+use crate::parquet::{ColumnConfig, ColumnType, Compression, ParquetConfig, Unit, run_blocking};
 use crate::sink::{Cursors, SinkStats, feed};
 
 /// Runs deliveries through an endpoint and reads its files.
@@ -19,12 +19,12 @@ fn written(config: &ParquetConfig, deliveries: Vec<Delivery>) -> Vec<Row> {
 }
 
 fn column(name: &str, path: Option<&str>, r#type: ColumnType) -> ColumnConfig {
-    ColumnConfig { name: name.to_owned(), path: path.map(str::to_owned), r#type }
+    ColumnConfig { path: path.map(str::to_owned), ..ColumnConfig::new(name, r#type) }
 }
 
 /// The columns of the data and what has none.
 fn data(row: &Row) -> Json {
-    let own = |name: &str| name.starts_with('_') && name != "_rest" && name != "_data";
+    let own = |name: &str| name.starts_with('_') && !["_rest", "_data", "_errors"].contains(&name);
     Json::Object(row.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
@@ -37,7 +37,7 @@ fn each_value_goes_to_its_column_or_to_the_rest() {
         column("i", None, ColumnType::Int64),
         column("f", None, ColumnType::Float64),
         column("s", None, ColumnType::String),
-        column("at", None, ColumnType::TimestampMs),
+        column("at", None, ColumnType::Timestamp(Unit::Ms)),
         column("lat", Some("loc.lat"), ColumnType::Float64),
         column("loc_text", Some("loc"), ColumnType::String),
     ]);
