@@ -326,18 +326,16 @@ impl Table {
             let numbers = NumberTexts::new(body.root, body.text);
             Spread { row, walk: *walk, dedupes, slots, left, texts, numbers }.object(root, body.root, None, 0, false)
         };
-        match spread(self, false) {
+        if spread(self, false).is_ok() {
+            return Ok(());
+        }
+        // A value that is refused may be one that does not count.
+        self.slots.iter_mut().for_each(|slot| slot.builder.truncate(row));
+        self.texts.rest.clear();
+        self.texts.errors.clear();
+        match spread(self, true) {
             Err(Stop::Refused(refused)) => Err(refused),
-            Ok(()) => Ok(()),
-            Err(Stop::Repeated) => {
-                self.slots.iter_mut().for_each(|slot| slot.builder.truncate(row));
-                self.texts.rest.clear();
-                self.texts.errors.clear();
-                match spread(self, true) {
-                    Err(Stop::Refused(refused)) => Err(refused),
-                    Ok(()) | Err(Stop::Repeated) => Ok(()),
-                }
-            }
+            Ok(()) | Err(Stop::Repeated) => Ok(()),
         }
     }
 

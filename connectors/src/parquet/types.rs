@@ -150,9 +150,9 @@ impl FromStr for ColumnType {
                     let is_one = (1..=DECIMAL_DIGITS_MAX).contains(&precision) && scale <= precision;
                     return if is_one { Ok(Self::Decimal(precision, scale)) } else { Err(none()) };
                 }
-                match inside("list<", ">").ok_or_else(none)?.parse()? {
-                    Self::List(_) => return Err(none()),
-                    item => Self::List(Box::new(item)),
+                match inside("list<", ">").ok_or_else(none)?.parse() {
+                    Err(_) | Ok(Self::List(_)) => return Err(none()),
+                    Ok(item) => Self::List(Box::new(item)),
                 }
             }
         })

@@ -4,7 +4,8 @@ use super::*;
 use crate::parquet::file::FileWriter;
 use crate::parquet::names::{file_name, parse};
 use crate::parquet::{
-    ColumnConfig, ColumnType, FileError, ParquetConfig, Pushed, Schema, SchemaError, SinkError, resume_offsets, run_blocking,
+    ColumnConfig, ColumnType, FileError, ParquetConfig, Pushed, Schema, SchemaError, SinkError, resume_offsets,
+    run_blocking,
 };
 use crate::sink::{Cursors, SinkStats, feed};
 
