@@ -29,6 +29,8 @@ use super::{decimal, time};
 /// Whole numbers up to this are doubles, and those up to the other are singles.
 const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
 const SINGLE_WHOLE_MAX: u64 = 1 << 24;
+/// Doubles below this were not whole numbers of 64 bits.
+const WHOLE_64_MAX: f64 = 9_223_372_036_854_775_808.0;
 /// Digits of any 64-bit number.
 const DIGITS_64: u8 = 20;
 
@@ -85,7 +87,7 @@ impl Fit {
         room: &mut Vec<u8>,
     ) -> Result<(), Misfit> {
         match (r#type, value.kind()) {
-            (ColumnType::Float64, Kind::Float(number)) => column.set_f64(row, number),
+            (ColumnType::Float64, Kind::Float(number)) if number.abs() < WHOLE_64_MAX => column.set_f64(row, number),
             (ColumnType::Int64, Kind::Int(number)) => column.set_i64(row, number),
             (ColumnType::String, Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
             (ColumnType::Bool, Kind::Bool(truth)) => column.set_bool(row, truth),
@@ -135,6 +137,13 @@ impl Fit {
             (ColumnType::Uint64, Kind::Uint(number)) => column.set_u64(row, number),
             (ColumnType::Int32 | ColumnType::Int64, Kind::Uint(_)) => return Err(Misfit::Range),
             (ColumnType::Float64, Kind::Uint(_)) => return Err(Misfit::Digits),
+            // A whole number that no 64 bits hold came as a double, rounded.
+            (ColumnType::Float64 | ColumnType::Float32, Kind::Float(number))
+                if number.abs() >= WHOLE_64_MAX && numbers.of(value).is_some_and(is_whole) =>
+            {
+                return Err(Misfit::Digits);
+            }
+            (ColumnType::Float64, Kind::Float(number)) => column.set_f64(row, number),
             (ColumnType::Float32, Kind::Float(number)) => column.set_f32(row, single(number)?),
             (ColumnType::Float32, Kind::Int(number)) => {
                 let held = number.unsigned_abs() <= SINGLE_WHOLE_MAX;
@@ -222,8 +231,10 @@ impl Fit {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| Misfit::Kind("text"))?;
         let whole = || -> Result<i64, Misfit> {
-            let is_whole = decimal::is_number(bytes) && !bytes.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-            is_whole.then(|| text.parse()).ok_or(Misfit::Form)?.map_err(|_| Misfit::Range)
+            (decimal::is_number(bytes) && is_whole(bytes))
+                .then(|| text.parse())
+                .ok_or(Misfit::Form)?
+                .map_err(|_| Misfit::Range)
         };
         let float = || -> Result<f64, Misfit> {
             let number: f64 =
@@ -261,6 +272,11 @@ impl Fit {
         }
         Ok(())
     }
+}
+
+/// Whether a number is written without point and exponent.
+fn is_whole(number: &[u8]) -> bool {
+    !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 fn single(number: f64) -> Result<f32, Misfit> {

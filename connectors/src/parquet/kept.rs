@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::config::ParquetConfig;
 use super::declared::Nested;
 use super::schema::{Column, Schema, SchemaError};
+use super::types::ColumnType;
 
 /// Name of the file.
 const FILE: &str = "_schema.json";
@@ -78,8 +79,11 @@ impl Schema {
         let mut kept: Kept = serde_json::from_slice(&bytes)
             .map_err(|error| SchemaError::Malformed { path: path.clone(), reason: error.to_string() })?;
         match kept.version {
-            // It did not say what was learnt; where columns are configured, they say it again.
-            1 => kept.columns.iter_mut().for_each(|column| column.learnt = true),
+            // It did not say what was learnt, but times never were.
+            1 => {
+                let is_learnt = |column: &Column| !matches!(column.r#type, ColumnType::Timestamp(_));
+                kept.columns.iter_mut().for_each(|column| column.learnt = is_learnt(column));
+            }
             FORMAT => {}
             other => return Err(SchemaError::Malformed { path, reason: format!("version {other}") }),
         }

@@ -194,18 +194,8 @@ fn fits(column: &ColumnConfig, r#type: &ColumnType, value: &J) -> Option<Json> {
         (ColumnType::Int32, J::Number(text)) => text.parse::<i32>().ok().map(Json::from),
         (ColumnType::Int64, J::Number(text)) => text.parse::<i64>().ok().map(Json::from),
         (ColumnType::Uint64, J::Number(text)) => text.parse::<u64>().ok().map(Json::from),
-        (ColumnType::Float64, J::Number(text))
-            if is_whole(text) && text.parse::<u64>().is_err() && text.parse::<i64>().is_err() =>
-        {
-            text.parse::<f64>().ok().map(Json::from)
-        }
         (ColumnType::Float64, J::Number(text)) if is_whole(text) => small(text, 53).map(|n| Json::from(n as f64)),
         (ColumnType::Float64, J::Number(text)) => text.parse::<f64>().ok().map(Json::from),
-        (ColumnType::Float32, J::Number(text))
-            if is_whole(text) && text.parse::<u64>().is_err() && text.parse::<i64>().is_err() =>
-        {
-            text.parse::<f64>().ok().map(|n| Json::from(n as f32))
-        }
         (ColumnType::Float32, J::Number(text)) if is_whole(text) => small(text, 24).map(|n| Json::from(n as f32)),
         (ColumnType::Float32, J::Number(text)) => {
             text.parse::<f64>().ok().map(|n| n as f32).filter(|n| n.is_finite()).map(Json::from)
