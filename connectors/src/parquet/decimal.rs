@@ -123,11 +123,17 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn a_whole_number_comes_back_however_its_point_is_moved(number in -(10i128.pow(30))..10i128.pow(30), point in 0usize..12, more in 0i64..6) {
+        fn a_whole_number_comes_back_however_its_point_is_moved(
+            number in -(10i128.pow(30))..10i128.pow(30), point in 0usize..12, more in 0i64..6,
+        ) {
             let digits = format!("{:0>13}", number.unsigned_abs());
             let (whole, fraction) = digits.split_at(digits.len() - point);
-            let dot = if point > 0 { "." } else { "" };
-            let text = format!("{}{}{dot}{fraction}e{more}", if number < 0 { "-" } else { "" }, whole.trim_start_matches('0').to_owned() + if whole.trim_start_matches('0').is_empty() { "0" } else { "" });
+            let whole = match whole.trim_start_matches('0') {
+                "" => "0",
+                digits => digits,
+            };
+            let (sign, dot) = (if number < 0 { "-" } else { "" }, if point > 0 { "." } else { "" });
+            let text = format!("{sign}{whole}{dot}{fraction}e{more}");
             prop_assert!(is_number(text.as_bytes()), "{}", text);
             prop_assert_eq!(scaled(text.as_bytes(), point as i64 - more, 38), Ok(number), "{}", text);
         }

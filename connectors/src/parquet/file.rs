@@ -14,7 +14,8 @@ use super::encoding::properties;
 use super::learn::Learner;
 use super::names;
 use super::schema::Schema;
-use super::table::{Body, Refused, Table};
+use super::spread::Refused;
+use super::table::{Body, Table};
 
 /// Rows that gather before they are encoded: enough for the encoder's loops, few enough to stay in the cache.
 const TABLE_ROWS_MAX: usize = 8192;

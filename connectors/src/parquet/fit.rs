@@ -6,11 +6,11 @@
 //! | `int32`, `int64`, `uint64` | numbers without point and exponent, in range |
 //! | `float64` | numbers with point or exponent, as the nearest double; whole numbers up to 2^53 |
 //! | `float32` | the same as the nearest single, if that is finite; whole numbers up to 2^24 |
-//! | `decimal(p,s)` | numbers, and texts that are one, with at most `s` digits behind the point and `p` in all, zeros at the ends not counted |
+//! | `decimal(p,s)` | numbers, and texts that are one: at most `s` digits behind the point and `p` in all, zeros at the ends apart |
 //! | `string` | texts |
 //! | `binary` | texts that are Base64 with padding |
 //! | `date` | texts of the form `2026-11-21` |
-//! | `timestamp_…` | texts by RFC 3339; numbers since 1970 in the unit that `epoch` says. Both only if the column's unit holds them whole |
+//! | `timestamp_…` | texts by RFC 3339; numbers since 1970 in the unit that `epoch` says. Both only if the column's unit holds all |
 //! | `json` | everything but null, as JSON without white space; numbers with their digits as written |
 //! | `list<…>` | arrays whose elements fit, or are null |
 //!

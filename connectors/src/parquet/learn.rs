@@ -2,8 +2,8 @@
 //!
 //! The rule. Each member gets a column for each kind of values that it has: booleans, numbers, texts, and arrays of one of these;
 //! members of objects have dots between the names. The kind that was there most often has the member's name (of equals, in this
-//! order), the others have `:bool`, `:number`, `:string`, `:bools`, `:numbers` or `:strings` behind it. So no value ever changes its kind, and one
-//! device that does otherwise spoils no column.
+//! order), the others have `:bool`, `:number`, `:string`, `:bools`, `:numbers` or `:strings` behind it. So no value ever changes its
+//! kind, and one device that does otherwise spoils no column.
 //! - Numbers are `int64`, or `uint64` if one is above 2^63 and none below 0, or `float64` as soon as one has a point or an exponent.
 //! - Texts are a timestamp if all of them are RFC 3339 in UTC with 0, 3, 6 or 9 digits of a second's fraction, all the same: then the
 //!   text comes back from the column. Otherwise they are strings.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use engine::event::Event;
 
 use super::config::ParquetConfig;
-use super::table::Refused;
+use super::spread::Refused;
 use crate::sink::SinkStats;
 use crate::webhook::Full;
 use crate::webhook::dead_letter::{AppendError, DeadLetterFile, Head, write_line};

@@ -149,14 +149,17 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn another_reader_finds_the_same(seconds in -62_167_219_200i64..253_402_207_200, nanoseconds in 0i32..1_000_000_000, hours in -23i8..24) {
+        fn another_reader_finds_the_same(
+            seconds in -62_167_219_200i64..253_402_207_200, nanoseconds in 0i32..1_000_000_000, hours in -23i8..24,
+        ) {
             let instant = jiff::Timestamp::new(seconds, nanoseconds).expect("in range");
             let offset = jiff::tz::offset(hours);
             let there = instant.display_with_offset(offset).to_string();
             let found = parse(there.as_bytes());
             if there.starts_with(|first: char| first.is_ascii_digit()) {
                 prop_assert_eq!(found.map(|found| found.in_unit(Unit::S).is_ok()), Some(nanoseconds == 0));
-                prop_assert_eq!(found.map(|found| i128::from(found.seconds) * 1_000_000_000 + i128::from(found.nanoseconds)), Some(instant.as_nanosecond()));
+                let all = |found: Written| i128::from(found.seconds) * 1_000_000_000 + i128::from(found.nanoseconds);
+                prop_assert_eq!(found.map(all), Some(instant.as_nanosecond()));
             }
             let day = instant.to_string();
             prop_assert_eq!(parse_date(&day.as_bytes()[..10]), Some(seconds.div_euclid(86_400)));
