@@ -87,8 +87,9 @@ def nanoseconds(text):
     return seconds * 10**9 + scaled(Number("0" + (fraction or ".0")), 9)
 
 
-def in_64_bits(number):
+def instant(number, unit):
     need(-(2**63) <= number < 2**63)
+    need(-62167219200 <= number / 10 ** EPOCHS[unit] < 253402300800)
     return number
 
 
@@ -123,12 +124,12 @@ def fit(column, kind, value):
     if kind.startswith("timestamp"):
         unit = kind[10:]
         if is_number and not column.get("plain"):
-            return in_64_bits(scaled(value, EPOCHS[unit] - EPOCHS[column.get("epoch", unit)]))
+            return instant(scaled(value, EPOCHS[unit] - EPOCHS[column.get("epoch", unit)]), unit)
         need(is_text)
         need(not column.get("plain") or plain_unit(value) == unit)
         whole, more = divmod(nanoseconds(value), 10 ** (9 - EPOCHS[unit]))
         need(more == 0)
-        return in_64_bits(whole)
+        return instant(whole, unit)
     need(is_text)
     if kind == "date":
         return days(value)

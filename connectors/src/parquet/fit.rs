@@ -10,7 +10,7 @@
 //! | `string` | texts |
 //! | `binary` | texts that are Base64 with padding |
 //! | `date` | texts of the form `2026-11-21` |
-//! | `timestamp_…` | texts by RFC 3339; numbers since 1970 in the unit that `epoch` says. Both only if the column's unit holds all |
+//! | `timestamp_…` | texts by RFC 3339; numbers since 1970 in the unit that `epoch` says. Both only if the unit holds all, from year 0 to 9999 |
 //! | `json` | everything but null, as JSON without white space; numbers with their digits as written |
 //! | `list<…>` | arrays whose elements fit, or are null |
 //!
@@ -151,7 +151,7 @@ impl Fit {
             }
             (ColumnType::Float32, Kind::Uint(_)) => return Err(Misfit::Digits),
             (ColumnType::Timestamp(unit), Kind::Int(number)) if *unit == self.epoch && !self.plain => {
-                column.set_i64(row, number);
+                column.set_i64(row, unit.holds(number).then_some(number).ok_or(Misfit::Range)?);
             }
             (ColumnType::Timestamp(_) | ColumnType::Decimal(..), Kind::Int(_) | Kind::Uint(_) | Kind::Float(_)) => {
                 let digits = numbers.of(value).ok_or(Misfit::Form)?;
@@ -177,8 +177,8 @@ impl Fit {
             }
             ColumnType::Timestamp(unit) if !self.plain => {
                 let finer = i64::from(unit.digits()) - i64::from(self.epoch.digits());
-                let instant = decimal::scaled(digits, finer, DIGITS_64)?;
-                column.set_i64(row, i64::try_from(instant).map_err(|_| Misfit::Range)?);
+                let instant = i64::try_from(decimal::scaled(digits, finer, DIGITS_64)?);
+                column.set_i64(row, instant.ok().filter(|instant| unit.holds(*instant)).ok_or(Misfit::Range)?);
             }
             _ => return Err(Misfit::Kind(expected(r#type))),
         }
@@ -202,7 +202,9 @@ impl Fit {
             }
             ColumnType::Timestamp(unit) => {
                 let written = time::parse(bytes).filter(|written| !self.plain || written.plain == Some(*unit));
-                column.set_i64(row, written.ok_or(Misfit::Form)?.in_unit(*unit)?);
+                let instant = written.ok_or(Misfit::Form)?.in_unit(*unit)?;
+                // An offset to UTC may lead out of the years that are written.
+                column.set_i64(row, unit.holds(instant).then_some(instant).ok_or(Misfit::Range)?);
             }
             ColumnType::Decimal(..) if decimal::is_number(bytes) => return self.set_number(r#type, column, row, bytes),
             ColumnType::Decimal(..) => return Err(Misfit::Form),

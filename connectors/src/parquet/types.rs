@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Digits that a decimal has at most.
 pub const DECIMAL_DIGITS_MAX: u8 = 38;
 
+/// Where the years begin that texts can say, and where they end: seconds since 1970.
+const YEAR_0: i64 = -62_167_219_200;
+const YEAR_10_000: i64 = 253_402_300_800;
+
 /// A unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,6 +50,12 @@ impl Unit {
             Self::Us => 6,
             Self::Ns => 9,
         }
+    }
+
+    /// Whether an instant is in the years 0 to 9999. Further away readers fail, and with them whole queries.
+    pub fn holds(self, instant: i64) -> bool {
+        let second = 10i64.pow(u32::from(self.digits()));
+        (YEAR_0.saturating_mul(second)..YEAR_10_000.saturating_mul(second)).contains(&instant)
     }
 
     fn arrow(self) -> TimeUnit {

@@ -236,6 +236,11 @@ fn other_base64(text: &str) -> Option<Json> {
 }
 
 fn whole(nanoseconds: i128, unit: i128) -> Option<Json> {
+    let year_9999: jiff::Timestamp = "9999-12-30T22:00:00Z".parse().expect("a time");
+    let year_0: jiff::Timestamp = "0000-01-01T00:00:00Z".parse().expect("a time");
+    if nanoseconds < year_0.as_nanosecond() || nanoseconds > year_9999.as_nanosecond() {
+        return None;
+    }
     (nanoseconds % unit == 0).then(|| i64::try_from(nanoseconds / unit).ok())?.map(Json::from)
 }
 
