@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
+    TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
 };
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -293,7 +293,6 @@ impl ColumnBuilder {
                 _ => primitive::<Int32Type>(values, nulls, data_type),
             },
             Values::I64(values) => match data_type {
-                DataType::Timestamp(TimeUnit::Second, _) => primitive::<TimestampSecondType>(values, nulls, data_type),
                 DataType::Timestamp(TimeUnit::Millisecond, _) => {
                     primitive::<TimestampMillisecondType>(values, nulls, data_type)
                 }

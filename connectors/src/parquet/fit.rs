@@ -151,7 +151,7 @@ impl Fit {
             }
             (ColumnType::Float32, Kind::Uint(_)) => return Err(Misfit::Digits),
             (ColumnType::Timestamp(unit), Kind::Int(number)) if *unit == self.epoch && !self.plain => {
-                column.set_i64(row, unit.holds(number).then_some(number).ok_or(Misfit::Range)?);
+                column.set_i64(row, unit.stored(number).ok_or(Misfit::Range)?);
             }
             (ColumnType::Timestamp(_) | ColumnType::Decimal(..), Kind::Int(_) | Kind::Uint(_) | Kind::Float(_)) => {
                 let digits = numbers.of(value).ok_or(Misfit::Form)?;
@@ -178,7 +178,7 @@ impl Fit {
             ColumnType::Timestamp(unit) if !self.plain => {
                 let finer = i64::from(unit.digits()) - i64::from(self.epoch.digits());
                 let instant = i64::try_from(decimal::scaled(digits, finer, DIGITS_64)?);
-                column.set_i64(row, instant.ok().filter(|instant| unit.holds(*instant)).ok_or(Misfit::Range)?);
+                column.set_i64(row, instant.ok().and_then(|instant| unit.stored(instant)).ok_or(Misfit::Range)?);
             }
             _ => return Err(Misfit::Kind(expected(r#type))),
         }
@@ -204,7 +204,7 @@ impl Fit {
                 let written = time::parse(bytes).filter(|written| !self.plain || written.plain == Some(*unit));
                 let instant = written.ok_or(Misfit::Form)?.in_unit(*unit)?;
                 // An offset to UTC may lead out of the years that are written.
-                column.set_i64(row, unit.holds(instant).then_some(instant).ok_or(Misfit::Range)?);
+                column.set_i64(row, unit.stored(instant).ok_or(Misfit::Range)?);
             }
             ColumnType::Decimal(..) if decimal::is_number(bytes) => return self.set_number(r#type, column, row, bytes),
             ColumnType::Decimal(..) => return Err(Misfit::Form),

@@ -147,7 +147,7 @@ impl Column {
         if let Some(unit) = &self.unit {
             metadata.insert("unit".to_owned(), unit.clone());
         }
-        if *self.r#type.item() == ColumnType::Json {
+        if matches!(self.r#type.item(), ColumnType::Json | ColumnType::Timestamp(Unit::S)) {
             metadata.insert("type".to_owned(), self.r#type.to_string());
         }
         Field::new(name, self.r#type.arrow(), !self.required).with_metadata(metadata)

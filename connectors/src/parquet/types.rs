@@ -52,16 +52,18 @@ impl Unit {
         }
     }
 
-    /// Whether an instant is in the years 0 to 9999. Further away readers fail, and with them whole queries.
-    pub fn holds(self, instant: i64) -> bool {
+    /// An instant as a column of this unit stores it, if it is in the years 0 to 9999: further away readers fail, and with them whole
+    /// queries. Parquet knows no seconds, so they are stored as milliseconds.
+    pub fn stored(self, instant: i64) -> Option<i64> {
         let second = 10i64.pow(u32::from(self.digits()));
-        (YEAR_0.saturating_mul(second)..YEAR_10_000.saturating_mul(second)).contains(&instant)
+        let years = YEAR_0.saturating_mul(second)..YEAR_10_000.saturating_mul(second);
+        let factor = if self == Self::S { 1000 } else { 1 };
+        years.contains(&instant).then(|| instant * factor)
     }
 
     fn arrow(self) -> TimeUnit {
         match self {
-            Self::S => TimeUnit::Second,
-            Self::Ms => TimeUnit::Millisecond,
+            Self::S | Self::Ms => TimeUnit::Millisecond,
             Self::Us => TimeUnit::Microsecond,
             Self::Ns => TimeUnit::Nanosecond,
         }

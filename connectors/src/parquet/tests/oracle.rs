@@ -211,12 +211,12 @@ fn fits(column: &ColumnConfig, r#type: &ColumnType, value: &J) -> Option<Json> {
         (ColumnType::Decimal(precision, scale), J::Number(text) | J::Text(text)) => decimal(text, *scale, *precision),
         (ColumnType::Timestamp(unit), J::Text(text)) => {
             let instant: jiff::Timestamp = text.parse().ok().filter(|_| text.contains('T'))?;
-            whole(instant.as_nanosecond(), 10i128.pow(9 - u32::from(unit.digits())))
+            instant_of(instant.as_nanosecond(), *unit)
         }
         (ColumnType::Timestamp(unit), J::Number(text)) => {
             let epoch = column.epoch.unwrap_or(*unit);
             let nanoseconds = decimal_digits(text, i64::from(9 - epoch.digits()))?;
-            whole(nanoseconds, 10i128.pow(9 - u32::from(unit.digits())))
+            instant_of(nanoseconds, *unit)
         }
         (ColumnType::Json, J::Null) => None,
         (ColumnType::Json, value) => Some(value.text("").into()),
@@ -235,13 +235,20 @@ fn other_base64(text: &str) -> Option<Json> {
     Some(String::from_utf8_lossy(&bytes).into())
 }
 
-fn whole(nanoseconds: i128, unit: i128) -> Option<Json> {
+/// Whole units, seconds as milliseconds.
+fn instant_of(nanoseconds: i128, unit: Unit) -> Option<Json> {
     let year_9999: jiff::Timestamp = "9999-12-30T22:00:00Z".parse().expect("a time");
     let year_0: jiff::Timestamp = "0000-01-01T00:00:00Z".parse().expect("a time");
     if nanoseconds < year_0.as_nanosecond() || nanoseconds > year_9999.as_nanosecond() {
         return None;
     }
-    (nanoseconds % unit == 0).then(|| i64::try_from(nanoseconds / unit).ok())?.map(Json::from)
+    let (whole, stored) = match unit {
+        Unit::S => (1_000_000_000, 1_000_000),
+        Unit::Ms => (1_000_000, 1_000_000),
+        Unit::Us => (1_000, 1_000),
+        Unit::Ns => (1, 1),
+    };
+    (nanoseconds % whole == 0).then(|| i64::try_from(nanoseconds / stored).ok())?.map(Json::from)
 }
 
 /// A number times a power of ten, by moving the point in its text.
