@@ -3,13 +3,14 @@
 //! What always holds: the file is written whole or not at all, and before the first data file of a new version; so a file's version
 //! is never above the kept one. Format 1 (columns only) is still read.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::config::ParquetConfig;
-use super::declared::Nested;
+use super::declared::{Nested, default_row};
 use super::schema::{Column, Schema, SchemaError};
 use super::types::ColumnType;
 
@@ -88,6 +89,9 @@ impl Schema {
             other => return Err(SchemaError::Malformed { path, reason: format!("version {other}") }),
         }
         let Kept { schema_version, nested, columns, history, .. } = kept;
+        if let Some(reason) = wrong(&columns) {
+            return Err(SchemaError::Malformed { path, reason });
+        }
         Ok(Some(Self { version: schema_version, nested, columns, history }))
     }
 
@@ -178,6 +182,19 @@ impl Change {
     pub fn is_any(&self) -> bool {
         !(self.added.is_empty() && self.widened.is_empty() && self.declared.is_empty())
     }
+}
+
+/// What no node would have kept.
+fn wrong(columns: &[Column]) -> Option<String> {
+    let mut names = HashSet::new();
+    columns.iter().find_map(|column| {
+        let name = &column.name;
+        if !names.insert(name) {
+            return Some(format!("there are two columns `{name}`"));
+        }
+        let misfit = default_row(&column.fit(), column.default.as_ref()?).err()?;
+        Some(format!("the default of the column `{name}` {misfit}"))
+    })
 }
 
 fn differs(config: &ParquetConfig, what: String) -> SchemaError {

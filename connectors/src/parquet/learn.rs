@@ -45,8 +45,8 @@ impl Default for Learner {
 pub struct Learnt {
     /// How the schema changed.
     pub change: Change,
-    /// Members, or kinds of their values, that have no column because there are `columns_max` already.
-    pub refused: usize,
+    /// Members, with the kind of their values, that have no column because there are `columns_max` already.
+    pub refused: Vec<String>,
 }
 
 impl Learner {
@@ -92,8 +92,8 @@ impl Learner {
         schema
     }
 
-    /// Fills the first version of a schema; how many members, or kinds of their values, have no column for want of room.
-    pub fn begin(&self, schema: &mut Schema) -> usize {
+    /// Fills the first version of a schema; what has no column for want of room.
+    pub fn begin(&self, schema: &mut Schema) -> Vec<String> {
         let learnt = self.teach(schema);
         (schema.version, schema.history) = (1, Vec::new());
         learnt.refused
@@ -112,7 +112,7 @@ impl Learner {
     }
 
     fn teach(&self, schema: &mut Schema) -> Learnt {
-        let mut learnt = Learnt { change: Change::new(schema.version + 1), refused: 0 };
+        let mut learnt = Learnt { change: Change::new(schema.version + 1), refused: Vec::new() };
         let mut path = Vec::new();
         self.level(&self.root, &mut path, schema, &mut learnt);
         if learnt.change.is_any() {
@@ -149,7 +149,7 @@ impl Learner {
             return;
         }
         if schema.columns.len() >= self.columns_max {
-            learnt.refused += 1;
+            learnt.refused.push(format!("{}{}", path.join("."), wanted.shape.suffix()));
             return;
         }
         let plain = path.join(".");

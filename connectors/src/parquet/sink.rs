@@ -1,8 +1,8 @@
 //! The endpoint at work: deliveries into the open files of their partitions, files finished by rows, bytes, age and memory,
 //! deliveries settled with their file.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
 
 /// How often it is said that rows are in finished files already.
 const SKIPS_SAID_EVERY: Duration = Duration::from_secs(10);
+/// Members without a column for want of room that are kept in mind, so that each is said once.
+const BEYOND_MAX: usize = 10_000;
 /// Longest wait for enough events to learn the columns from.
 const LEARN_MAX: Duration = Duration::from_secs(2);
 
@@ -69,6 +71,8 @@ struct Sink {
     memory_bytes: u64,
     skipped_rows: usize,
     skips: RateLimited,
+    /// Members of which was said that there is no column left for them.
+    beyond: BTreeSet<String>,
     stats: Arc<SinkStats>,
 }
 
@@ -88,6 +92,7 @@ pub(super) async fn run(
     let _lock = prepare_dir(&config.dir)?;
     let mut parser = Parser::default();
     let mut waiting = Vec::new();
+    let mut beyond = Vec::new();
     let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
     let schema = match Schema::of(&config)? {
         Some(schema) => schema,
@@ -99,7 +104,7 @@ pub(super) async fn run(
             let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
             let refused = learner.begin(&mut schema);
             schema.save(&config.dir)?;
-            say_refused(name, &config, refused, &stats);
+            beyond = refused;
             schema
         }
     };
@@ -120,8 +125,10 @@ pub(super) async fn run(
         memory_bytes: 0,
         skipped_rows: 0,
         skips: RateLimited::new(SKIPS_SAID_EVERY),
+        beyond: BTreeSet::new(),
         stats,
     };
+    sink.say_beyond(beyond);
     for handed in waiting {
         sink.take(handed)?;
     }
@@ -172,15 +179,6 @@ async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, wai
         waiting.push(handed);
     }
     learner
-}
-
-/// Says that there are more members than columns; at most once per change of the schema.
-fn say_refused(endpoint: &str, config: &ParquetConfig, refused: usize, stats: &SinkStats) {
-    if refused > 0 {
-        SinkStats::add(&stats.refused_columns, refused as u64);
-        let columns_max = config.columns_max;
-        tracing::warn!(endpoint, columns_max, refused, "no more columns are learnt: further members go to `_rest`");
-    }
 }
 
 impl Sink {
@@ -250,8 +248,27 @@ impl Sink {
                 (self.schema.version, learnt.change.added.len(), learnt.change.widened.len());
             tracing::info!(endpoint = self.name, version, added, widened, "later files have more columns");
         }
-        say_refused(&self.name, &self.config, learnt.refused, &self.stats);
+        self.say_beyond(learnt.refused);
         Ok(())
+    }
+
+    /// Says, of each member once, that it has no column because there are `columns_max` already.
+    fn say_beyond(&mut self, members: Vec<String>) {
+        let columns_max = self.config.columns_max;
+        let mut new = 0;
+        for member in members {
+            new += u64::from(self.beyond.len() < BEYOND_MAX && self.beyond.insert(member));
+        }
+        if new > 0 {
+            SinkStats::add(&self.stats.refused_columns, new);
+            let endpoint = &self.name;
+            tracing::warn!(
+                endpoint,
+                columns_max,
+                members = new,
+                "no more columns are learnt: these members stay in `_rest`"
+            );
+        }
     }
 
     fn finish_aged(&mut self) -> Result<(), SinkError> {

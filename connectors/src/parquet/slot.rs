@@ -28,7 +28,7 @@ impl Slot {
             builder: ColumnBuilder::new(&column.r#type),
             name: column.name.clone(),
             is_required: column.required,
-            // What was not checked by whoever made the schema is no default.
+            // Whoever declared or loaded it has checked it; what does not fit is no default.
             default: column.default.as_ref().and_then(|default| default_row(&fit, default).ok()),
             refuses: column.on_mismatch == OnMismatch::DeadLetter,
             is_learnt: column.learnt,

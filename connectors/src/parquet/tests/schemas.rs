@@ -190,7 +190,7 @@ fn at_most_so_many_columns_are_learnt() {
         json!({"a":1,"_rest":r#"{"f":1}"#}),
     ];
     assert_eq!(found, expected);
-    assert_eq!(stats.refused_columns.load(Ordering::Relaxed), 3, "c, then c again, then d.e");
+    assert_eq!(stats.refused_columns.load(Ordering::Relaxed), 2, "c, and d.e in the end");
     assert_eq!(Schema::load(dir.path()).expect("reads").expect("kept").version, 1);
 }
 
@@ -209,6 +209,21 @@ fn format_1_is_still_read() {
     assert_eq!((&kept["version"], &kept["schema_version"]), (&json!(2), &json!(2)));
     let again = Schema::load(dir.path()).expect("reads").expect("kept");
     assert_eq!(columns(&again), ["n int64", "l.x timestamp_ms", "s string"]);
+}
+
+#[test]
+fn what_no_node_kept_is_no_schema() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (columns, said) in [
+        (r#"[{"name":"a","path":["a"],"type":"int64"},{"name":"a","path":["b"],"type":"int64"}]"#, "two columns `a`"),
+        (r#"[{"name":"a","path":["a"],"type":"int64","default":"x"}]"#, "default of the column `a`"),
+        (r#"[{"name":"a","path":["a"],"type":"int65"}]"#, "int65"),
+    ] {
+        let text = format!(r#"{{"version":2,"schema_version":1,"columns":{columns}}}"#);
+        std::fs::write(dir.path().join("_schema.json"), text).expect("writes");
+        let error = Schema::load(dir.path()).expect_err("no schema");
+        assert!(matches!(&error, SchemaError::Malformed { reason, .. } if reason.contains(said)), "{error}");
+    }
 }
 
 #[test]
