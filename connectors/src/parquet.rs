@@ -7,23 +7,41 @@
 
 mod columns;
 mod config;
+mod decimal;
+mod declared;
 mod encoding;
 mod file;
+mod fit;
+mod kept;
 mod learn;
 mod names;
+mod nest;
+mod refused;
 mod rest;
 mod schema;
+mod seen;
 mod sink;
+mod slot;
+mod spread;
 mod system;
 mod table;
+mod time;
+mod tree;
+mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{ColumnConfig, ColumnType, Compression, ParquetConfig};
-pub use file::{FileError, FileWriter, Finished, prepare_dir};
-pub use learn::Learner;
+pub use config::{Compression, ParquetConfig};
+pub use declared::{ColumnConfig, Nested, OnMismatch};
+pub use file::{FileError, FileWriter, Finished, Pushed, prepare_dir};
+pub use fit::{Fit, Misfit};
+pub use kept::{Change, Widened};
+pub use learn::{Learner, Learnt};
 pub use names::resume_offsets;
+pub use refused::{DeadLetters, RefusedError};
 pub use schema::{Column, Schema, SchemaError};
 pub use sink::{SinkError, run_blocking};
-pub use table::Table;
+pub use spread::Refused;
+pub use table::{Body, Table};
+pub use types::{ColumnType, NoType, Unit};

@@ -155,6 +155,10 @@ pub struct SinkStats {
     pub dropped_events: AtomicU64,
     /// Files completed (file sinks).
     pub files: AtomicU64,
+    /// Members, or kinds of their values, that got no column because there were as many as may be (Parquet).
+    pub refused_columns: AtomicU64,
+    /// Events with a value that did not fit the column that was declared for it (Parquet).
+    pub mismatched_events: AtomicU64,
     /// What went wrong last, in words.
     pub last_error: std::sync::Mutex<Option<String>>,
 }

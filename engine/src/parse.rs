@@ -5,6 +5,7 @@
 //! members the last one counts, as in ECMAScript and serde_json. Nesting ends at [`limits::JSON_DEPTH_MAX`].
 
 mod column;
+mod digits;
 mod element;
 mod extract;
 mod fields;
@@ -20,6 +21,7 @@ mod walk;
 mod tests;
 
 pub use column::{Columns, Span, Tag};
+pub use digits::NumberTexts;
 pub use element::{Element, elements};
 pub use extract::{ExtractStats, Extractor};
 pub use fields::{ColumnId, Fields};

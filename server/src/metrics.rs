@@ -232,6 +232,10 @@ pub struct EndpointSnapshot {
     pub dropped_events: u64,
     /// Files completed.
     pub files: u64,
+    /// Members, or kinds of their values, that got no column because there were as many as may be.
+    pub refused_columns: u64,
+    /// Events with a value that did not fit the column declared for it.
+    pub mismatched_events: u64,
     /// Events of the log behind its cursors, whether or not it wants them.
     pub lag_events: u64,
     /// Their bytes.
@@ -256,6 +260,8 @@ impl EndpointSnapshot {
             dead_lettered_events: count(&stats.dead_lettered_events),
             dropped_events: count(&stats.dropped_events),
             files: count(&stats.files),
+            refused_columns: count(&stats.refused_columns),
+            mismatched_events: count(&stats.mismatched_events),
             ..Self::default()
         }
     }

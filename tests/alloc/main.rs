@@ -8,7 +8,7 @@ mod quic;
 use std::sync::Arc;
 
 use connectors::intake::Intake;
-use connectors::parquet::{Learner, Table};
+use connectors::parquet::{Body, Learner, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::{Event, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
@@ -139,8 +139,9 @@ fn filling_columns_allocates_by_their_growth_only() {
         for batch in &batches {
             for row in 0..batch.rows().len() {
                 let event = Event::new(batch, row);
-                let document = parser.parse(event.data().expect("data")).expect("JSON");
-                table.push(&event, &[], Some(document.root()));
+                let text = event.data().expect("data");
+                let document = parser.parse(text).expect("JSON");
+                table.push(&event, &[], Some(Body { root: document.root(), text })).expect("a row");
             }
         }
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connectors::cloudevents::write_structured;
-use connectors::parquet::{Learner, Table};
+use connectors::parquet::{Body, Learner, Table};
 use connectors::sink::{Cursors, Handed};
 use connectors::webhook::policy::{Answer, Verdict};
 use connectors::webhook::{Dispatch, Shot, WebhookConfig};
@@ -50,8 +50,9 @@ impl Columns {
 impl Case for Columns {
     fn run(&mut self) -> usize {
         for event in events(&self.batches) {
-            let document = self.parser.parse(event.data().unwrap_or_default()).expect("JSON");
-            self.table.push(&event, &[], Some(document.root()));
+            let text = event.data().unwrap_or_default();
+            let document = self.parser.parse(text).expect("JSON");
+            self.table.push(&event, &[], Some(Body { root: document.root(), text })).expect("a row");
         }
         self.table.take().num_rows()
     }

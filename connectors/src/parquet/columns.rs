@@ -1,30 +1,51 @@
 //! Typed vectors that grow row by row and become Arrow arrays without another copy.
 //!
-//! A value may be set again in the row that is open: of duplicate members the last one counts.
+//! What always holds: the values and their validity have one entry per row, null or not. Setting a value in a row that is there
+//! already takes back that row and all behind it first: so the last value counts, and a row can be taken back whole.
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
 };
+use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::types::ColumnType;
 
 /// The values of a column.
 #[derive(Debug)]
-pub enum Values {
+enum Values {
     Bool(Vec<bool>),
-    Int64(Vec<i64>),
-    Float64(Vec<f64>),
-    TimestampMs(Vec<i64>),
-    String(Bytes),
-    Binary(Bytes),
+    /// Whole numbers and days.
+    I32(Vec<i32>),
+    /// Whole numbers and instants.
+    I64(Vec<i64>),
+    U64(Vec<u64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    /// Decimals.
+    I128(Vec<i128>),
+    /// Text and bytes.
+    Bytes(Bytes),
+    List(Box<Items>),
 }
 
 /// Values of varying length, one behind the other.
 #[derive(Debug)]
-pub struct Bytes {
+struct Bytes {
     ends: Vec<i32>,
     data: Vec<u8>,
+}
+
+/// The items of all rows, one behind the other.
+#[derive(Debug)]
+struct Items {
+    ends: Vec<i32>,
+    items: ColumnBuilder,
 }
 
 impl Default for Bytes {
@@ -34,18 +55,18 @@ impl Default for Bytes {
 }
 
 impl Bytes {
-    /// Appends the value of a row, or replaces it if the row has one.
-    fn set(&mut self, row: usize, value: &[u8]) {
-        if self.ends.len() == row + 2 {
-            self.ends.pop();
-            self.data.truncate(self.ends[row] as usize);
-        }
+    fn push(&mut self, value: &[u8]) {
         self.data.extend_from_slice(value);
         self.ends.push(self.data.len() as i32);
     }
 
-    fn rows(&self) -> usize {
-        self.ends.len() - 1
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows + 1);
+        self.data.truncate(self.ends[rows] as usize);
+    }
+
+    fn of(&self, row: usize) -> &[u8] {
+        &self.data[self.ends[row] as usize..self.ends[row + 1] as usize]
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
@@ -58,6 +79,7 @@ impl Bytes {
 #[derive(Debug)]
 pub struct ColumnBuilder {
     values: Values,
+    data_type: DataType,
     valid: Vec<bool>,
     nulls: usize,
     /// Rows and bytes of the last array: the room that the next one starts with, so that it does not grow into it step by step.
@@ -65,9 +87,41 @@ pub struct ColumnBuilder {
     bytes_hint: usize,
 }
 
+macro_rules! setter {
+    ($name:ident, $variant:ident, $type:ty, $what:literal) => {
+        #[doc = $what]
+        #[inline]
+        pub fn $name(&mut self, row: usize, value: $type) {
+            self.open(row);
+            if let Values::$variant(values) = &mut self.values {
+                values.push(value);
+                self.valid.push(true);
+            }
+        }
+    };
+}
+
 impl ColumnBuilder {
-    pub fn new(values: Values) -> Self {
-        Self { values, valid: Vec::new(), nulls: 0, rows_hint: 0, bytes_hint: 0 }
+    /// An empty column.
+    pub fn new(r#type: &ColumnType) -> Self {
+        let values = match r#type {
+            ColumnType::Bool => Values::Bool(Vec::new()),
+            ColumnType::Int32 | ColumnType::Date => Values::I32(Vec::new()),
+            ColumnType::Int64 | ColumnType::Timestamp(_) => Values::I64(Vec::new()),
+            ColumnType::Uint64 => Values::U64(Vec::new()),
+            ColumnType::Float32 => Values::F32(Vec::new()),
+            ColumnType::Float64 => Values::F64(Vec::new()),
+            ColumnType::Decimal(..) => Values::I128(Vec::new()),
+            ColumnType::String | ColumnType::Json | ColumnType::Binary => Values::Bytes(Bytes::default()),
+            ColumnType::List(item) => Values::List(Box::new(Items { ends: vec![0], items: Self::new(item) })),
+        };
+        Self { values, data_type: r#type.arrow(), valid: Vec::new(), nulls: 0, rows_hint: 0, bytes_hint: 0 }
+    }
+
+    /// Rows that are there.
+    #[inline]
+    pub fn rows(&self) -> usize {
+        self.valid.len()
     }
 
     /// Bytes in memory.
@@ -75,9 +129,14 @@ impl ColumnBuilder {
         self.valid.len()
             + match &self.values {
                 Values::Bool(values) => values.len(),
-                Values::Int64(values) | Values::TimestampMs(values) => values.len() * 8,
-                Values::Float64(values) => values.len() * 8,
-                Values::String(bytes) | Values::Binary(bytes) => bytes.data.len() + bytes.rows() * 4,
+                Values::I32(values) => values.len() * 4,
+                Values::I64(values) => values.len() * 8,
+                Values::U64(values) => values.len() * 8,
+                Values::F32(values) => values.len() * 4,
+                Values::F64(values) => values.len() * 8,
+                Values::I128(values) => values.len() * 16,
+                Values::Bytes(bytes) => bytes.data.len() + bytes.ends.len() * 4,
+                Values::List(list) => list.ends.len() * 4 + list.items.byte_len(),
             }
     }
 
@@ -87,58 +146,92 @@ impl ColumnBuilder {
         self.valid.reserve(rows);
         match &mut self.values {
             Values::Bool(values) => values.reserve(rows),
-            Values::Int64(values) | Values::TimestampMs(values) => values.reserve(rows),
-            Values::Float64(values) => values.reserve(rows),
-            Values::String(bytes) | Values::Binary(bytes) => {
+            Values::I32(values) => values.reserve(rows),
+            Values::I64(values) => values.reserve(rows),
+            Values::U64(values) => values.reserve(rows),
+            Values::F32(values) => values.reserve(rows),
+            Values::F64(values) => values.reserve(rows),
+            Values::I128(values) => values.reserve(rows),
+            Values::Bytes(bytes) => {
                 bytes.ends.reserve(rows);
                 bytes.data.reserve(self.bytes_hint);
+            }
+            Values::List(list) => {
+                list.ends.reserve(rows);
+                list.items.reserve();
             }
         }
     }
 
+    /// Takes rows back from `row` on.
     #[inline]
-    fn mark(&mut self, row: usize) {
+    fn open(&mut self, row: usize) {
+        debug_assert!(self.valid.len() >= row, "a row was left out");
         if self.valid.len() > row {
-            self.nulls -= usize::from(!self.valid[row]);
-            self.valid[row] = true;
-        } else {
+            self.truncate(row);
+        }
+    }
+
+    /// Takes rows back, so that `rows` are left.
+    #[cold]
+    pub fn truncate(&mut self, rows: usize) {
+        if self.valid.len() <= rows {
+            return;
+        }
+        self.nulls -= self.valid[rows..].iter().filter(|valid| !**valid).count();
+        self.valid.truncate(rows);
+        match &mut self.values {
+            Values::Bool(values) => values.truncate(rows),
+            Values::I32(values) => values.truncate(rows),
+            Values::I64(values) => values.truncate(rows),
+            Values::U64(values) => values.truncate(rows),
+            Values::F32(values) => values.truncate(rows),
+            Values::F64(values) => values.truncate(rows),
+            Values::I128(values) => values.truncate(rows),
+            Values::Bytes(bytes) => bytes.truncate(rows),
+            Values::List(list) => {
+                list.ends.truncate(rows + 1);
+                list.items.truncate(list.ends[rows] as usize);
+            }
+        }
+    }
+
+    setter!(set_bool, Bool, bool, "Sets a boolean.");
+    setter!(set_i32, I32, i32, "Sets a number or a day.");
+    setter!(set_i64, I64, i64, "Sets a number or an instant.");
+    setter!(set_u64, U64, u64, "Sets a number.");
+    setter!(set_f32, F32, f32, "Sets a number.");
+    setter!(set_f64, F64, f64, "Sets a number.");
+    setter!(set_i128, I128, i128, "Sets a decimal's digits.");
+
+    /// Sets text or bytes.
+    #[inline]
+    pub fn set_bytes(&mut self, row: usize, value: &[u8]) {
+        self.open(row);
+        if let Values::Bytes(bytes) = &mut self.values {
+            bytes.push(value);
             self.valid.push(true);
         }
     }
 
-    #[inline]
-    pub fn set_bool(&mut self, row: usize, value: bool) {
-        if let Values::Bool(values) = &mut self.values {
-            values.truncate(row);
-            values.push(value);
-            self.mark(row);
+    /// Sets a list, item by item: `fill` gets the items' column and the row at which they begin. What it refuses is not there.
+    pub fn set_list<E>(
+        &mut self,
+        row: usize,
+        fill: impl FnOnce(&mut ColumnBuilder, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.open(row);
+        let Values::List(list) = &mut self.values else { return Ok(()) };
+        let start = list.items.rows();
+        let filled = fill(&mut list.items, start);
+        match filled {
+            Ok(()) => {
+                list.ends.push(list.items.rows() as i32);
+                self.valid.push(true);
+            }
+            Err(_) => list.items.truncate(start),
         }
-    }
-
-    #[inline]
-    pub fn set_i64(&mut self, row: usize, value: i64) {
-        if let Values::Int64(values) | Values::TimestampMs(values) = &mut self.values {
-            values.truncate(row);
-            values.push(value);
-            self.mark(row);
-        }
-    }
-
-    #[inline]
-    pub fn set_f64(&mut self, row: usize, value: f64) {
-        if let Values::Float64(values) = &mut self.values {
-            values.truncate(row);
-            values.push(value);
-            self.mark(row);
-        }
-    }
-
-    #[inline]
-    pub fn set_bytes(&mut self, row: usize, value: &[u8]) {
-        if let Values::String(bytes) | Values::Binary(bytes) = &mut self.values {
-            bytes.set(row, value);
-            self.mark(row);
-        }
+        filled
     }
 
     /// The row is over: null unless it was set.
@@ -151,38 +244,93 @@ impl ColumnBuilder {
         self.nulls += 1;
         match &mut self.values {
             Values::Bool(values) => values.push(false),
-            Values::Int64(values) | Values::TimestampMs(values) => values.push(0),
-            Values::Float64(values) => values.push(0.0),
-            Values::String(bytes) | Values::Binary(bytes) => {
-                debug_assert_eq!(bytes.rows(), row);
-                bytes.ends.push(bytes.data.len() as i32);
-            }
+            Values::I32(values) => values.push(0),
+            Values::I64(values) => values.push(0),
+            Values::U64(values) => values.push(0),
+            Values::F32(values) => values.push(0.0),
+            Values::F64(values) => values.push(0.0),
+            Values::I128(values) => values.push(0),
+            Values::Bytes(bytes) => bytes.push(b""),
+            Values::List(list) => list.ends.push(list.items.rows() as i32),
         }
+    }
+
+    /// Appends what `from`, a column of the same type, has in its row `at`.
+    pub fn copy(&mut self, from: &Self, at: usize) {
+        if !from.valid[at] {
+            return self.end_row(self.rows());
+        }
+        match (&mut self.values, &from.values) {
+            (Values::Bool(to), Values::Bool(from)) => to.push(from[at]),
+            (Values::I32(to), Values::I32(from)) => to.push(from[at]),
+            (Values::I64(to), Values::I64(from)) => to.push(from[at]),
+            (Values::U64(to), Values::U64(from)) => to.push(from[at]),
+            (Values::F32(to), Values::F32(from)) => to.push(from[at]),
+            (Values::F64(to), Values::F64(from)) => to.push(from[at]),
+            (Values::I128(to), Values::I128(from)) => to.push(from[at]),
+            (Values::Bytes(to), Values::Bytes(from)) => to.push(from.of(at)),
+            (Values::List(to), Values::List(from)) => {
+                for item in from.ends[at]..from.ends[at + 1] {
+                    to.items.copy(&from.items, item as usize);
+                }
+                to.ends.push(to.items.rows() as i32);
+            }
+            _ => return,
+        }
+        self.valid.push(true);
     }
 
     /// The column as an array; the builder is empty afterwards.
     pub fn finish(&mut self) -> ArrayRef {
         self.rows_hint = self.valid.len();
-        if let Values::String(bytes) | Values::Binary(bytes) = &self.values {
-            self.bytes_hint = bytes.data.len();
-        }
         let valid = std::mem::take(&mut self.valid);
         let nulls = (std::mem::take(&mut self.nulls) > 0).then(|| NullBuffer::from(valid));
+        let data_type = &self.data_type;
         match &mut self.values {
             Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls)),
-            Values::Int64(values) => Arc::new(Int64Array::new(std::mem::take(values).into(), nulls)),
-            Values::Float64(values) => Arc::new(Float64Array::new(std::mem::take(values).into(), nulls)),
-            Values::TimestampMs(values) => {
-                Arc::new(TimestampMillisecondArray::new(std::mem::take(values).into(), nulls).with_timezone("UTC"))
-            }
-            Values::String(bytes) => {
+            Values::I32(values) => match data_type {
+                DataType::Date32 => primitive::<Date32Type>(values, nulls, data_type),
+                _ => primitive::<Int32Type>(values, nulls, data_type),
+            },
+            Values::I64(values) => match data_type {
+                DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                    primitive::<TimestampMillisecondType>(values, nulls, data_type)
+                }
+                DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                    primitive::<TimestampMicrosecondType>(values, nulls, data_type)
+                }
+                DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                    primitive::<TimestampNanosecondType>(values, nulls, data_type)
+                }
+                _ => primitive::<Int64Type>(values, nulls, data_type),
+            },
+            Values::U64(values) => primitive::<UInt64Type>(values, nulls, data_type),
+            Values::F32(values) => primitive::<Float32Type>(values, nulls, data_type),
+            Values::F64(values) => primitive::<Float64Type>(values, nulls, data_type),
+            Values::I128(values) => primitive::<Decimal128Type>(values, nulls, data_type),
+            Values::Bytes(bytes) => {
+                self.bytes_hint = bytes.data.len();
                 let (offsets, data) = bytes.take();
-                Arc::new(StringArray::new(offsets, data, nulls))
+                match data_type {
+                    DataType::Binary => Arc::new(BinaryArray::new(offsets, data, nulls)),
+                    _ => Arc::new(StringArray::new(offsets, data, nulls)),
+                }
             }
-            Values::Binary(bytes) => {
-                let (offsets, data) = bytes.take();
-                Arc::new(BinaryArray::new(offsets, data, nulls))
+            Values::List(list) => {
+                let ends = std::mem::replace(&mut list.ends, vec![0]);
+                let items = list.items.finish();
+                let DataType::List(field) = data_type else { unreachable!("lists have the type of a list") };
+                Arc::new(ListArray::new(field.clone(), OffsetBuffer::new(ScalarBuffer::from(ends)), items, nulls))
             }
         }
     }
+}
+
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+    data_type: &DataType,
+) -> ArrayRef {
+    let values = ScalarBuffer::from(std::mem::take(values));
+    Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(data_type.clone()))
 }

@@ -1,10 +1,13 @@
 //! Settings of an endpoint of type `parquet`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::declared::{self, ColumnConfig, Nested, OnMismatch};
+use super::learn;
 use crate::config::Problem;
+use crate::webhook::{Full, dead_letter};
 
 /// Compression of the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,35 +24,6 @@ pub enum Compression {
     None,
 }
 
-/// Type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ColumnType {
-    /// `true` or `false`.
-    Bool,
-    /// Whole numbers of 64 bits.
-    Int64,
-    /// Doubles.
-    Float64,
-    /// Text.
-    String,
-    /// Milliseconds since 1970 in UTC, from a whole number.
-    TimestampMs,
-}
-
-/// A column of the data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ColumnConfig {
-    /// Its name.
-    pub name: String,
-    /// Where its values are in the JSON data: member names with dots between, as in `loc.lat`. Default: the name.
-    #[serde(default)]
-    pub path: Option<String>,
-    /// `bool`, `int64`, `float64`, `string` or `timestamp_ms`. Values of another type go to `_rest`.
-    pub r#type: ColumnType,
-}
-
 /// The table `[endpoints.NAME]` with `type = "parquet"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +36,27 @@ pub struct ParquetConfig {
     /// Events from which the columns are learnt.
     #[serde(default = "learn_events")]
     pub learn_events: usize,
+    /// Whether later files get columns for what has none. Default: yes where the columns are learnt, no where they are configured.
+    #[serde(default)]
+    pub evolve: Option<bool>,
+    /// Most columns that are learnt; what comes after them goes to `_rest`.
+    #[serde(default = "columns_max")]
+    pub columns_max: usize,
+    /// Nested members: `flatten` (columns whose names have dots) or `struct`.
+    #[serde(default)]
+    pub nested: Nested,
+    /// What becomes of values that do not fit their configured column: `null`, or `dead_letter` for the whole event.
+    #[serde(default)]
+    pub on_mismatch: OnMismatch,
+    /// Path of the dead letter file, or `"drop"` to keep none. Default: `DATA/dead-letters/ENDPOINT.ndjson`.
+    #[serde(default)]
+    pub dead_letter: Option<String>,
+    /// Largest size of the dead letter file in bytes.
+    #[serde(default = "dead_letter_bytes_max")]
+    pub dead_letter_bytes_max: u64,
+    /// At that size: `hold` (the endpoint stops, nothing is lost) or `drop` (counted).
+    #[serde(default)]
+    pub dead_letter_full: Full,
     /// A file is finished once it has this many rows.
     #[serde(default = "rows_max")]
     pub rows_max: u64,
@@ -81,6 +76,12 @@ pub struct ParquetConfig {
 
 fn learn_events() -> usize {
     1000
+}
+fn columns_max() -> usize {
+    learn::COLUMNS_MAX
+}
+fn dead_letter_bytes_max() -> u64 {
+    1 << 30
 }
 fn rows_max() -> u64 {
     1_000_000
@@ -102,6 +103,13 @@ impl ParquetConfig {
             dir: dir.into(),
             columns: None,
             learn_events: learn_events(),
+            evolve: None,
+            columns_max: columns_max(),
+            nested: Nested::default(),
+            on_mismatch: OnMismatch::default(),
+            dead_letter: None,
+            dead_letter_bytes_max: dead_letter_bytes_max(),
+            dead_letter_full: Full::default(),
             rows_max: rows_max(),
             bytes_max: bytes_max(),
             age_ms_max: age_ms_max(),
@@ -121,6 +129,8 @@ impl ParquetConfig {
         }
         for (field, value, least) in [
             ("learn_events", self.learn_events as u64, 1),
+            ("columns_max", self.columns_max as u64, 1),
+            ("dead_letter_bytes_max", self.dead_letter_bytes_max, 1024 * 1024),
             ("rows_max", self.rows_max, 1),
             ("bytes_max", self.bytes_max, 64 * 1024),
             ("age_ms_max", self.age_ms_max, 10),
@@ -130,32 +140,47 @@ impl ParquetConfig {
                 problem(field, format!("`{field}` is {value}"), &format!("use a number from {least}"));
             }
         }
-        let columns = self.columns.as_deref().unwrap_or_default();
-        for (at, column) in columns.iter().enumerate() {
-            if column.name.is_empty() || column.name.starts_with('_') {
-                let message = format!("`{}` is no name for a column", column.name);
-                problem("columns", message, "use a name that does not begin with `_`; those are the node's own");
-            }
-            if columns[..at].iter().any(|other| other.name == column.name) {
-                problem(
-                    "columns",
-                    format!("there are two columns `{}`", column.name),
-                    "give each column a name of its own",
-                );
-            }
-            let path = column.path.as_deref().unwrap_or(&column.name);
-            if path.split('.').any(str::is_empty) {
-                problem(
-                    "columns",
-                    format!("`{path}` is no path"),
-                    "write member names with dots between, as in loc.lat",
-                );
-            }
-            let same = |other: &&ColumnConfig| other.path.as_deref().unwrap_or(&other.name) == path;
-            if columns[..at].iter().any(|other| same(&other)) {
-                problem("columns", format!("two columns read `{path}`"), "a value goes to one column");
-            }
+        if self.columns_max > declared::COLUMNS_MAX {
+            problem(
+                "columns_max",
+                format!("`columns_max` is {}", self.columns_max),
+                &format!("use a number up to {}", declared::COLUMNS_MAX),
+            );
+        }
+        if self.dead_letter.as_deref().is_some_and(|path| path.trim().is_empty()) {
+            problem(
+                "dead_letter",
+                "the path is empty".to_owned(),
+                "name a file, write \"drop\" to keep no dead letters, or remove the key for the default file",
+            );
+        }
+        match &self.columns {
+            Some(columns) => declared::problems(columns, self.nested, self.on_mismatch, &mut found),
+            None if self.on_mismatch == OnMismatch::DeadLetter => problem(
+                "on_mismatch",
+                "learnt columns have no mismatches: what they do not take goes to `_rest`".to_owned(),
+                "declare `columns`, or remove `on_mismatch`",
+            ),
+            None => {}
         }
         found
+    }
+
+    /// Whether later files get columns for what has none.
+    pub fn evolves(&self) -> bool {
+        self.evolve.unwrap_or(self.columns.is_none())
+    }
+
+    /// Whether events can become dead letters.
+    pub fn has_dead_letters(&self) -> bool {
+        let columns = self.columns.as_deref().unwrap_or_default();
+        columns.iter().any(|column| column.on_mismatch.unwrap_or(self.on_mismatch) == OnMismatch::DeadLetter)
+    }
+
+    /// With the file for dead letters of endpoint `name`, if none is configured.
+    pub fn with_dead_letters(mut self, name: &str, data_dir: &Path) -> Self {
+        self.dead_letter
+            .get_or_insert_with(|| dead_letter::default_path(data_dir, name).to_string_lossy().into_owned());
+        self
     }
 }

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use engine::event::Event;
 use engine::lane::Enrichment;
-use engine::parse::Value;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::config::{Compression, ParquetConfig};
 use super::encoding::properties;
+use super::learn::Learner;
 use super::names;
 use super::schema::Schema;
-use super::table::Table;
+use super::spread::Refused;
+use super::table::{Body, Table};
 
 /// Rows that gather before they are encoded: enough for the encoder's loops, few enough to stay in the cache.
 const TABLE_ROWS_MAX: usize = 8192;
@@ -52,6 +53,16 @@ pub enum FileError {
     },
 }
 
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It is a row.
+    Row,
+    /// It cannot be one.
+    Refused(Refused),
+}
+
 /// An open file.
 pub struct FileWriter {
     partition: u32,
@@ -62,6 +73,7 @@ pub struct FileWriter {
     temporary: PathBuf,
     compression: Compression,
     endpoint: String,
+    schema_version: u32,
     table: Table,
     output: Output,
     /// Bytes that the encoder holds in memory, as of its last row batch.
@@ -86,6 +98,8 @@ impl FileWriter {
         partition: u32,
         first: u64,
     ) -> Result<Self, FileError> {
+        let table = Table::new(schema, with_system);
+        let table = if config.evolves() { table.observing() } else { table };
         let temporary = config.dir.join(format!("{}p{partition:05}-{first:020}", names::TEMPORARY));
         let file = File::create(&temporary).map_err(|error| FileError::Io { path: temporary.clone(), error })?;
         Ok(Self {
@@ -97,25 +111,50 @@ impl FileWriter {
             temporary,
             compression: config.compression,
             endpoint: endpoint.to_owned(),
-            table: Table::new(schema, with_system),
+            schema_version: schema.version,
+            table,
             output: Output::Fresh(file),
             encoder_bytes: 0,
         })
     }
 
-    /// Appends an event with what its endpoint adds; offsets ascend. `body` is its data parsed; `None` where it is no JSON.
+    /// Appends an event with what its endpoint adds; offsets ascend. `body` is its data parsed; `None` where it is no JSON. An event
+    /// that is refused is not in the file and leaves no trace in it.
     pub fn push(
         &mut self,
         event: &Event<'_>,
         enrichments: &[Enrichment],
-        body: Option<Value<'_>>,
-    ) -> Result<(), FileError> {
-        self.table.push(event, enrichments, body);
+        body: Option<Body<'_>>,
+    ) -> Result<Pushed, FileError> {
+        if let Err(refused) = self.table.push(event, enrichments, body) {
+            return Ok(Pushed::Refused(refused));
+        }
+        if self.rows == 0 {
+            self.first = event.offset();
+        }
         self.last = event.offset();
         self.rows += 1;
         // Large events are asked for more often: a column's values are counted in 31 bits.
         let is_large = self.table.rows().is_multiple_of(TABLE_ROWS_CHECK) && self.table.byte_len() >= TABLE_BYTES_MAX;
-        if self.table.rows() >= TABLE_ROWS_MAX || is_large { self.encode() } else { Ok(()) }
+        if self.table.rows() >= TABLE_ROWS_MAX || is_large {
+            self.encode()?;
+        }
+        Ok(Pushed::Row)
+    }
+
+    /// Shows a learner what had no column.
+    pub fn teach(&self, learner: &mut Learner) {
+        self.table.teach(learner);
+    }
+
+    /// Rows of which `_errors` says something.
+    pub fn mismatches(&self) -> u64 {
+        self.table.mismatches()
+    }
+
+    /// Removes a file into which nothing was written.
+    pub fn discard(self) -> Result<(), FileError> {
+        std::fs::remove_file(&self.temporary).map_err(|error| FileError::Io { path: self.temporary, error })
     }
 
     /// Rows so far.
@@ -159,6 +198,7 @@ impl FileWriter {
                 let metadata = [
                     ("anabranch.endpoint", self.endpoint.clone()),
                     ("anabranch.partition", self.partition.to_string()),
+                    ("anabranch.schema_version", self.schema_version.to_string()),
                 ]
                 .map(|(key, value)| KeyValue::new(key.to_owned(), value));
                 let properties = properties(self.compression, rows.schema_ref(), metadata.into());

@@ -1,32 +1,65 @@
-//! Learns the columns from the first events.
+//! Learns columns from events, and from what has no column later on.
 //!
-//! The rule: a member that is a boolean, number or string becomes a column, members of objects with dots between the names, in the
-//! order they are first seen. Whole numbers and others together are doubles; of any other mixture the kind that came
-//! first counts. Arrays, and members that were only ever null, have no column: they go to `_rest`.
+//! The rule. Each member gets a column for each kind of values that it has: booleans, numbers, texts, and arrays of one of these;
+//! members of objects have dots between the names. The kind that was there most often has the member's name (of equals, in this
+//! order), the others have `:bool`, `:number`, `:string`, `:bools`, `:numbers` or `:strings` behind it. So no value ever changes its
+//! kind, and one device that does otherwise spoils no column.
+//! - Numbers are `int64`, or `uint64` if one is above 2^63 and none below 0, or `float64` as soon as one has a point or an exponent.
+//! - Texts are a timestamp if all of them are RFC 3339 in UTC with 0, 3, 6 or 9 digits of a second's fraction, all the same: then the
+//!   text comes back from the column. Otherwise they are strings.
+//! - Whatever a column does not take stays in `_rest`: arrays of several kinds, arrays of objects or arrays, numbers that a column of
+//!   doubles does not hold, members deeper than eight objects, names with a dot or with `_` in front.
+//!
+//! Afterwards a schema only evolves: columns come, and whole numbers become doubles. A column never goes and never changes its kind.
 
-use engine::parse::{Kind, Value};
+use engine::parse::Value;
 
-use super::config::ColumnType;
+use super::declared::Nested;
+use super::kept::{Change, Widened};
 use super::schema::{Column, Schema};
+use super::seen::{Kind, Member, Shape, Wanted, merge, see_all};
+use super::tree::Level;
+use super::types::ColumnType;
 
-/// Most columns that are learnt; what comes after them goes to `_rest`.
-const COLUMNS_MAX: usize = 1000;
-/// Deepest nesting that is flattened.
-const DEPTH_MAX: usize = 8;
+/// Most columns that are learnt where nothing else is configured.
+pub const COLUMNS_MAX: usize = 1000;
 
 /// What was seen so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Learner {
-    columns: Vec<Column>,
-    path: Vec<String>,
+    root: Level<Member>,
+    /// How many more members are taken note of.
+    left: usize,
     events: usize,
+    columns_max: usize,
+}
+
+impl Default for Learner {
+    fn default() -> Self {
+        Self::new(COLUMNS_MAX)
+    }
+}
+
+/// What came of learning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    /// How the schema changed.
+    pub change: Change,
+    /// Members, with the kind of their values, that have no column because there are `columns_max` already.
+    pub refused: Vec<String>,
 }
 
 impl Learner {
+    /// For schemas with so many columns at most.
+    pub fn new(columns_max: usize) -> Self {
+        // Objects are members too, and one more member than there may be columns is what shows that there are too many.
+        Self { root: Level::default(), left: columns_max.saturating_mul(2) + 1, events: 0, columns_max }
+    }
+
     /// Looks at one event's data.
     pub fn see(&mut self, root: Value<'_>) {
         self.events += 1;
-        self.members(root);
+        see_all(&mut self.root, root, 0, &mut self.left);
     }
 
     /// Events seen so far.
@@ -34,51 +67,124 @@ impl Learner {
         self.events
     }
 
-    /// The columns.
-    pub fn finish(self) -> Schema {
-        Schema::new(self.columns)
+    /// Adds what had no column in an object at a place.
+    pub fn add(&mut self, path: &[&str], members: &Level<Member>) {
+        if members.is_empty() {
+            return;
+        }
+        let mut level = &mut self.root;
+        for name in path {
+            let Some(member) = level.find_or_add(name, &mut self.left) else { return };
+            level = &mut member.inside;
+        }
+        merge(level, members, &mut self.left);
     }
 
-    fn members(&mut self, value: Value<'_>) {
-        for (name, value) in value.members() {
-            // Names with `_` in front are the node's own; a name with a dot would read as a path.
-            if name.is_empty() || name.contains('.') || (self.path.is_empty() && name.starts_with('_')) {
-                continue;
+    /// A flat schema of what was seen.
+    pub fn finish(&self) -> Schema {
+        self.finish_as(Nested::Flatten)
+    }
+
+    /// A schema of what was seen.
+    pub fn finish_as(&self, nested: Nested) -> Schema {
+        let mut schema = Schema { nested, ..Schema::new(Vec::new()) };
+        self.begin(&mut schema);
+        schema
+    }
+
+    /// Fills the first version of a schema; what has no column for want of room.
+    pub fn begin(&self, schema: &mut Schema) -> Vec<String> {
+        let learnt = self.teach(schema);
+        (schema.version, schema.history) = (1, Vec::new());
+        learnt.refused
+    }
+
+    /// Nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.root.is_empty()
+    }
+
+    /// Lets a schema evolve by what was seen, into its next version if anything is new; and forgets it.
+    pub fn evolve(&mut self, schema: &mut Schema) -> Learnt {
+        let learnt = self.teach(schema);
+        *self = Self::new(self.columns_max);
+        learnt
+    }
+
+    fn teach(&self, schema: &mut Schema) -> Learnt {
+        let mut learnt = Learnt { change: Change::new(schema.version + 1), refused: Vec::new() };
+        let mut path = Vec::new();
+        self.level(&self.root, &mut path, schema, &mut learnt);
+        if learnt.change.is_any() {
+            schema.version = learnt.change.version;
+            schema.history.push(learnt.change.clone());
+        }
+        learnt
+    }
+
+    fn level(&self, level: &Level<Member>, path: &mut Vec<String>, schema: &mut Schema, learnt: &mut Learnt) {
+        for (name, member) in level.iter() {
+            path.push(name.to_owned());
+            let mut wanted = member.wanted();
+            // The most frequent first; the others stay in their order.
+            wanted.sort_by_key(|wanted| std::cmp::Reverse(wanted.count));
+            for wanted in wanted {
+                self.column(path, wanted, !member.inside.is_empty(), schema, learnt);
             }
-            let seen = match value.kind() {
-                Kind::Bool(_) => ColumnType::Bool,
-                Kind::Int(_) => ColumnType::Int64,
-                Kind::Uint(_) | Kind::Float(_) => ColumnType::Float64,
-                Kind::String(_) => ColumnType::String,
-                Kind::Object(_) if self.path.len() + 1 < DEPTH_MAX => {
-                    self.path.push(name.to_owned());
-                    self.members(value);
-                    self.path.pop();
-                    continue;
-                }
-                Kind::Null | Kind::Array(_) | Kind::Object(_) => continue,
-            };
-            self.column(name, seen);
+            self.level(&member.inside, path, schema, learnt);
+            path.pop();
         }
     }
 
-    fn column(&mut self, name: &str, seen: ColumnType) {
-        let is_it = |column: &Column| {
-            column.path.split_last().is_some_and(|(last, path)| last == name && path == self.path.as_slice())
+    /// Sees to it that there is a column for values of a kind at a place.
+    fn column(&self, path: &[String], wanted: Wanted, is_object: bool, schema: &mut Schema, learnt: &mut Learnt) {
+        let mut here = schema.columns.iter_mut().filter(|column| column.path == path).peekable();
+        let is_first = here.peek().is_none();
+        if let Some(column) = here.find(|column| Shape::of(&column.r#type) == Some(wanted.shape)) {
+            if column.learnt && is_wider(&wanted.r#type, &column.r#type) {
+                let (from, to) = (column.r#type.to_string(), wanted.r#type.to_string());
+                learnt.change.widened.push(Widened { name: column.name.clone(), from, to });
+                column.r#type = wanted.r#type;
+            }
+            return;
+        }
+        if schema.columns.len() >= self.columns_max {
+            learnt.refused.push(format!("{}{}", path.join("."), wanted.shape.suffix()));
+            return;
+        }
+        let plain = path.join(".");
+        let other = format!("{plain}{}", wanted.shape.suffix());
+        // A struct keeps the name that a value inside of it needs.
+        let may_be_plain = is_first && !(schema.nested == Nested::Struct && is_object);
+        let names = [may_be_plain.then_some(plain), Some(other)];
+        let Some(name) = names.into_iter().flatten().find(|name| !schema.is_taken(name)) else { return };
+        // A second column of texts beside one of times takes the texts that are none.
+        let r#type = match (is_first, wanted.shape.kind) {
+            (false, Kind::Text) if wanted.shape.is_list => ColumnType::List(Box::new(ColumnType::String)),
+            (false, Kind::Text) => ColumnType::String,
+            _ => wanted.r#type,
         };
-        match self.columns.iter().position(is_it) {
-            Some(at) => {
-                let column = &mut self.columns[at];
-                if (column.r#type, seen) == (ColumnType::Int64, ColumnType::Float64) {
-                    column.r#type = ColumnType::Float64;
-                }
-            }
-            None if self.columns.len() < COLUMNS_MAX => {
-                let mut path = self.path.clone();
-                path.push(name.to_owned());
-                self.columns.push(Column { name: path.join("."), path, r#type: seen });
-            }
-            None => {}
-        }
+        learnt.change.added.push(name.clone());
+        schema.columns.push(Column::learnt(name, path.to_vec(), r#type));
+    }
+}
+
+/// Doubles are wider than whole numbers: they take all that are not beyond 2^53, and those others go to `_rest`.
+fn is_wider(new: &ColumnType, old: &ColumnType) -> bool {
+    match (new, old) {
+        (ColumnType::Float64, ColumnType::Int64 | ColumnType::Uint64) => true,
+        (ColumnType::List(new), ColumnType::List(old)) => is_wider(new, old),
+        _ => false,
+    }
+}
+
+impl Schema {
+    /// Whether there is a column or a struct of this name, or a column where the name wants a struct.
+    pub(super) fn is_taken(&self, name: &str) -> bool {
+        let is_inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+        self.columns.iter().any(|column| {
+            let other = column.name.as_str();
+            other == name || self.nested == Nested::Struct && (is_inside(other, name) || is_inside(name, other))
+        })
     }
 }

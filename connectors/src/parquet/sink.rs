@@ -1,8 +1,8 @@
 //! The endpoint at work: deliveries into the open files of their partitions, files finished by rows, bytes, age and memory,
 //! deliveries settled with their file.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,19 @@ use engine::parse::Parser;
 use tokio::time::Instant;
 
 use super::config::ParquetConfig;
-use super::file::{FileError, FileWriter, prepare_dir};
+use super::file::{FileError, FileWriter, Pushed, prepare_dir};
 use super::learn::Learner;
 use super::names::resume_offsets;
+use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
+use super::table::Body;
 use crate::rate_limited::RateLimited;
 use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
 
 /// How often it is said that rows are in finished files already.
 const SKIPS_SAID_EVERY: Duration = Duration::from_secs(10);
+/// Members without a column for want of room that are kept in mind, so that each is said once.
+const BEYOND_MAX: usize = 10_000;
 /// Longest wait for enough events to learn the columns from.
 const LEARN_MAX: Duration = Duration::from_secs(2);
 
@@ -33,6 +37,9 @@ pub enum SinkError {
     /// The schema beside the files.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The file for dead letters.
+    #[error(transparent)]
+    Refused(#[from] RefusedError),
     /// The runtime for its timers.
     #[error("cannot start a timer: {0}")]
     Timer(std::io::Error),
@@ -50,6 +57,9 @@ struct Sink {
     name: String,
     config: ParquetConfig,
     schema: Schema,
+    /// What had no column in finished files; `None` where the schema stays as it is.
+    learner: Option<Learner>,
+    dead_letters: DeadLetters,
     parser: Parser,
     text: String,
     open: BTreeMap<u32, OpenFile>,
@@ -61,6 +71,8 @@ struct Sink {
     memory_bytes: u64,
     skipped_rows: usize,
     skips: RateLimited,
+    /// Members of which was said that there is no column left for them.
+    beyond: BTreeSet<String>,
     stats: Arc<SinkStats>,
 }
 
@@ -80,14 +92,19 @@ pub(super) async fn run(
     let _lock = prepare_dir(&config.dir)?;
     let mut parser = Parser::default();
     let mut waiting = Vec::new();
-    let schema = match Schema::of(&config.dir, config.columns.as_deref())? {
+    let mut beyond = Vec::new();
+    let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
+    let schema = match Schema::of(&config)? {
         Some(schema) => schema,
         None => {
-            let schema = learn(&config, &mut feed, &mut parser, &mut waiting).await;
+            let learner = learn(&config, &mut feed, &mut parser, &mut waiting).await;
             if waiting.is_empty() {
                 return Ok(());
             }
+            let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
+            let refused = learner.begin(&mut schema);
             schema.save(&config.dir)?;
+            beyond = refused;
             schema
         }
     };
@@ -96,8 +113,10 @@ pub(super) async fn run(
     let name = name.to_owned();
     let mut sink = Sink {
         name,
+        learner: config.evolves().then(|| Learner::new(config.columns_max)),
         config,
         schema,
+        dead_letters,
         parser,
         text: String::new(),
         open: BTreeMap::new(),
@@ -106,8 +125,10 @@ pub(super) async fn run(
         memory_bytes: 0,
         skipped_rows: 0,
         skips: RateLimited::new(SKIPS_SAID_EVERY),
+        beyond: BTreeSet::new(),
         stats,
     };
+    sink.say_beyond(beyond);
     for handed in waiting {
         sink.take(handed)?;
     }
@@ -136,8 +157,8 @@ pub(super) async fn run(
 }
 
 /// Takes deliveries until there are enough events, or no more come for a while.
-async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Schema {
-    let mut learner = Learner::default();
+async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Learner {
+    let mut learner = Learner::new(config.columns_max);
     let mut text = String::new();
     let mut deadline = None;
     while learner.events() < config.learn_events {
@@ -157,7 +178,7 @@ async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, wai
         }
         waiting.push(handed);
     }
-    learner.finish()
+    learner
 }
 
 impl Sink {
@@ -174,16 +195,20 @@ impl Sink {
         if delivery.len() < rows {
             self.skipped(rows - delivery.len());
         }
-        let Self { parser, text, .. } = self;
+        let Self { parser, text, dead_letters, .. } = self;
         let (mut parser, mut text) = (std::mem::take(parser), std::mem::take(text));
+        let mut dead_letters = std::mem::take(dead_letters);
         let open = self.open_file(partition, &delivery)?;
         for event in delivery.events() {
-            let document = body_text(&event, &mut text).and_then(|text| parser.parse(text).ok());
-            let body = document.as_ref().map(|document| document.root());
-            open.writer.push(&event, &delivery.enrichments, body)?;
+            let text = body_text(&event, &mut text);
+            let document = text.and_then(|text| parser.parse(text).ok());
+            let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
+            if let Pushed::Refused(refused) = open.writer.push(&event, &delivery.enrichments, body)? {
+                dead_letters.add(&event, &refused)?;
+            }
         }
         open.tickets.push(ticket);
-        (self.parser, self.text) = (parser, text);
+        (self.parser, self.text, self.dead_letters) = (parser, text, dead_letters);
         self.finish_large(partition)
     }
 
@@ -197,6 +222,9 @@ impl Sink {
     }
 
     fn open_file(&mut self, partition: u32, delivery: &Delivery) -> Result<&mut OpenFile, SinkError> {
+        if !self.open.contains_key(&partition) {
+            self.evolve()?;
+        }
         Ok(match self.open.entry(partition) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(vacant) => {
@@ -208,6 +236,39 @@ impl Sink {
                 vacant.insert(OpenFile { writer, tickets: Vec::new(), since, memory_bytes: 0 })
             }
         })
+    }
+
+    /// Columns for what had none in finished files, before the next file begins.
+    fn evolve(&mut self) -> Result<(), SinkError> {
+        let Some(learner) = self.learner.as_mut().filter(|learner| !learner.is_empty()) else { return Ok(()) };
+        let learnt = learner.evolve(&mut self.schema);
+        if learnt.change.is_any() {
+            self.schema.save(&self.config.dir)?;
+            let (version, added, widened) =
+                (self.schema.version, learnt.change.added.len(), learnt.change.widened.len());
+            tracing::info!(endpoint = self.name, version, added, widened, "later files have more columns");
+        }
+        self.say_beyond(learnt.refused);
+        Ok(())
+    }
+
+    /// Says, of each member once, that it has no column because there are `columns_max` already.
+    fn say_beyond(&mut self, members: Vec<String>) {
+        let columns_max = self.config.columns_max;
+        let mut new = 0;
+        for member in members {
+            new += u64::from(self.beyond.len() < BEYOND_MAX && self.beyond.insert(member));
+        }
+        if new > 0 {
+            SinkStats::add(&self.stats.refused_columns, new);
+            let endpoint = &self.name;
+            tracing::warn!(
+                endpoint,
+                columns_max,
+                members = new,
+                "no more columns are learnt: these members stay in `_rest`"
+            );
+        }
     }
 
     fn finish_aged(&mut self) -> Result<(), SinkError> {
@@ -238,12 +299,24 @@ impl Sink {
         self.memory_bytes -= open.memory_bytes;
         let age = Duration::from_millis(self.config.age_ms_max);
         self.deadline = self.open.values().map(|open| open.since + age).min();
+        // The tickets settle refused events too.
+        self.dead_letters.write()?;
+        if let Some(learner) = &mut self.learner {
+            open.writer.teach(learner);
+        }
+        if open.writer.rows() == 0 {
+            open.writer.discard()?;
+            open.tickets.into_iter().for_each(SettleTicket::settle);
+            return Ok(());
+        }
+        let mismatches = open.writer.mismatches();
         let file = open.writer.finish()?;
         tracing::debug!(endpoint = self.name, file = %file.path.display(), rows = file.rows, bytes = file.bytes, "file finished");
         self.done.insert(partition, file.next);
         SinkStats::add(&self.stats.delivered_events, file.rows);
         SinkStats::add(&self.stats.delivered_bytes, file.bytes);
         SinkStats::add(&self.stats.files, 1);
+        SinkStats::add(&self.stats.mismatched_events, mismatches);
         open.tickets.into_iter().for_each(SettleTicket::settle);
         Ok(())
     }

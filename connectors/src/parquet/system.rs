@@ -5,7 +5,8 @@ use base64::Engine as _;
 use engine::event::{APP_PREFIX, CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
 
-use super::columns::{ColumnBuilder, Values};
+use super::columns::ColumnBuilder;
+use super::types::{ColumnType, Unit};
 use crate::cloudevents::write_json_string;
 
 /// The builders, in the order of [`system_fields`](super::schema::system_fields).
@@ -24,11 +25,11 @@ pub struct SystemColumns {
 
 impl SystemColumns {
     pub fn new() -> Self {
-        let strings = || ColumnBuilder::new(Values::String(Default::default()));
-        let times = || ColumnBuilder::new(Values::TimestampMs(Vec::new()));
+        let strings = || ColumnBuilder::new(&ColumnType::String);
+        let times = || ColumnBuilder::new(&ColumnType::Timestamp(Unit::Ms));
         Self {
-            partition: ColumnBuilder::new(Values::Int64(Vec::new())),
-            offset: ColumnBuilder::new(Values::Int64(Vec::new())),
+            partition: ColumnBuilder::new(&ColumnType::Int64),
+            offset: ColumnBuilder::new(&ColumnType::Int64),
             key: strings(),
             time: times(),
             ingest_time: times(),
@@ -65,6 +66,11 @@ impl SystemColumns {
     /// Makes room for as many rows as there were last.
     pub fn reserve(&mut self) {
         self.all().into_iter().for_each(ColumnBuilder::reserve);
+    }
+
+    /// Takes rows back, so that `rows` are left.
+    pub fn truncate(&mut self, rows: usize) {
+        self.all().into_iter().for_each(|column| column.truncate(rows));
     }
 
     /// Fills the row; `text` is room to work in.

@@ -1,117 +1,115 @@
-//! Rows on their way into a file: bodies spread over typed columns in one walk over their members.
+//! Rows on their way into a file: an event's data spread over typed columns in one walk over its members.
 //!
-//! Devices send the same members in the same order, so each level remembers where it was: the next member is compared with
-//! the next column first, and only a surprise costs a search.
+//! What always holds, for whoever makes the same rows by a faster way:
+//! - The data's columns are filled from a JSON object, member by member. A member goes to the first column of its place that takes it
+//!   ([`fit`](super::fit) says what each type takes); null goes nowhere. An object with members, at a place with columns inside,
+//!   is spread over them, whatever else is there. Everything else goes to `_rest` under its name, names above it with dots in front, as
+//!   JSON with the digits of its numbers as written. In an object below which there is no column everything stays as it is.
+//! - A declared column that does not take a value is null, or its default if it is never null, and `_errors` says why; or the
+//!   event is refused and leaves no trace. A learnt column says nothing. What no member filled is the default, or null, or refused
+//!   where the column is never null.
+//! - A `json` column of an object has all of it; columns inside are filled beside it, and nothing of it goes to `_rest`.
+//! - Of duplicate members the last one counts, in whatever object that has a column at or below them; within values of `_rest` and `json`
+//!   they stand as they came.
+//! - Data that is no JSON object is in `_data`, byte by byte, and fills no column. No data, or data without bytes, is null there.
+//! - Columns with an attribute read that, and their mismatches go to `_errors` alone.
+//! - With `nested = "struct"` a batch is the same one, with its columns in structs ([`nest`](super::nest)).
+//!
+//! Members are found by their place first ([`tree`](super::tree)), and no event allocates once the columns have their size.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Schema as ArrowSchema, SchemaRef};
-use engine::event::Event;
+use arrow_schema::SchemaRef;
+use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
-use engine::parse::{Kind, Value};
+use engine::parse::{Kind, NumberTexts, Value};
 
-use super::columns::{ColumnBuilder, Values};
-use super::config::ColumnType;
-use super::rest::{self, Above};
-use super::schema::{Schema, rest_fields, system_fields};
+use super::columns::ColumnBuilder;
+use super::learn::Learner;
+use super::nest::Layout;
+use super::schema::Schema;
+use super::slot::Slot;
+use super::spread::{Members, Refused, Spread, Stop, Texts, why};
 use super::system::SystemColumns;
+use super::types::ColumnType;
 
-#[derive(Debug)]
-struct Member {
-    name: String,
-    column: Option<(usize, ColumnType)>,
-    /// What is inside, where the member is an object. A member may be both: devices do not agree on everything.
-    inside: Option<Level>,
-}
+/// Members without a column that a table takes note of.
+const UNKNOWN_MAX: usize = 2001;
 
-#[derive(Debug, Default)]
-struct Level {
-    /// In the order of the columns.
-    members: Vec<Member>,
-    /// Indexes into `members` in the order of their names.
-    sorted: Vec<usize>,
-    /// Where the next member is expected.
-    next: usize,
-}
-
-impl Level {
-    #[inline]
-    fn find(&mut self, name: &str) -> Option<&mut Member> {
-        let at = match self.members.get(self.next) {
-            Some(member) if member.name == name => self.next,
-            _ => self.search(name)?,
-        };
-        self.next = at + 1;
-        Some(&mut self.members[at])
-    }
-
-    fn search(&self, name: &str) -> Option<usize> {
-        self.sorted
-            .binary_search_by(|at| self.members[*at].name.as_str().cmp(name))
-            .ok()
-            .map(|found| self.sorted[found])
-    }
-
-    fn add(&mut self, path: &[String], column: usize, r#type: ColumnType) {
-        let Some((name, inner)) = path.split_first() else { return };
-        let at = self.search(name).unwrap_or_else(|| {
-            let at = self.members.len();
-            let place = self.sorted.partition_point(|at| self.members[*at].name < *name);
-            self.sorted.insert(place, at);
-            self.members.push(Member { name: name.clone(), column: None, inside: None });
-            at
-        });
-        let member = &mut self.members[at];
-        if inner.is_empty() {
-            member.column = Some((column, r#type));
-        } else {
-            member.inside.get_or_insert_default().add(inner, column, r#type);
-        }
-    }
+/// An event's data, parsed, and the text it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'b> {
+    /// The outermost value.
+    pub root: Value<'b>,
+    /// The text.
+    pub text: &'b [u8],
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Table {
     arrow: SchemaRef,
+    layout: Layout,
     system: Option<SystemColumns>,
-    root: Level,
-    data: Vec<ColumnBuilder>,
+    root: Members,
+    slots: Vec<Slot>,
+    /// Slots that read an attribute, with its name.
+    attributes: Vec<(usize, String)>,
+    /// Slots that are never null and have no default.
+    required: Vec<usize>,
     rest: ColumnBuilder,
     raw: ColumnBuilder,
+    errors: Option<ColumnBuilder>,
     rows: usize,
-    text: Vec<u8>,
+    mismatches: u64,
+    walk: u64,
+    /// How many more members without a column are taken note of; none where nobody learns.
+    left: usize,
+    texts: Texts,
 }
 
 impl Table {
     /// An empty table. Without system columns it holds the data only.
     pub fn new(schema: &Schema, with_system: bool) -> Self {
-        let mut fields = if with_system { system_fields().to_vec() } else { Vec::new() };
-        fields.extend(schema.fields());
-        fields.extend(rest_fields().map(Arc::new));
-        let mut root = Level::default();
-        let mut data = Vec::new();
+        let mut root = Members::default();
+        let mut attributes = Vec::new();
         for (at, column) in schema.columns.iter().enumerate() {
-            root.add(&column.path, at, column.r#type);
-            data.push(ColumnBuilder::new(match column.r#type {
-                ColumnType::Bool => Values::Bool(Vec::new()),
-                ColumnType::Int64 => Values::Int64(Vec::new()),
-                ColumnType::Float64 => Values::Float64(Vec::new()),
-                ColumnType::String => Values::String(Default::default()),
-                ColumnType::TimestampMs => Values::TimestampMs(Vec::new()),
-            }));
+            match &column.attribute {
+                Some(attribute) => attributes.push((at, attribute.clone())),
+                None => root.add(&column.path, at),
+            }
         }
+        let slots: Vec<Slot> = schema.columns.iter().map(Slot::new).collect();
+        let required = (0..slots.len()).filter(|at| slots[*at].is_required && slots[*at].default.is_none()).collect();
         Self {
-            arrow: Arc::new(ArrowSchema::new(fields)),
+            arrow: Arc::new(schema.arrow(with_system)),
+            layout: schema.layout(),
             system: with_system.then(SystemColumns::new),
             root,
-            data,
-            rest: ColumnBuilder::new(Values::String(Default::default())),
-            raw: ColumnBuilder::new(Values::Binary(Default::default())),
+            slots,
+            attributes,
+            required,
+            rest: ColumnBuilder::new(&ColumnType::String),
+            raw: ColumnBuilder::new(&ColumnType::Binary),
+            errors: schema.has_errors().then(|| ColumnBuilder::new(&ColumnType::String)),
             rows: 0,
-            text: Vec::new(),
+            mismatches: 0,
+            walk: 0,
+            left: 0,
+            texts: Texts::default(),
         }
+    }
+
+    /// Takes note of what has no column, for [`teach`](Self::teach).
+    pub fn observing(mut self) -> Self {
+        self.left = UNKNOWN_MAX;
+        self
+    }
+
+    /// Shows a learner what had no column.
+    pub fn teach(&self, learner: &mut Learner) {
+        self.root.teach(&mut Vec::new(), learner);
     }
 
     /// The columns in Arrow's words.
@@ -124,49 +122,140 @@ impl Table {
         self.rows
     }
 
-    /// Bytes in memory.
-    pub fn byte_len(&self) -> usize {
-        let columns = self.data.iter().chain([&self.rest, &self.raw]).map(ColumnBuilder::byte_len).sum::<usize>();
-        columns + self.system.as_ref().map_or(0, SystemColumns::byte_len)
+    /// Rows of which `_errors` says something, since the table was made.
+    pub fn mismatches(&self) -> u64 {
+        self.mismatches
     }
 
-    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON.
-    pub fn push(&mut self, event: &Event<'_>, enrichments: &[Enrichment], body: Option<Value<'_>>) {
+    /// Bytes in memory.
+    pub fn byte_len(&self) -> usize {
+        let data = self.slots.iter().map(|slot| slot.builder.byte_len()).sum::<usize>();
+        let others = [Some(&self.rest), Some(&self.raw), self.errors.as_ref()];
+        let others = others.into_iter().flatten().map(ColumnBuilder::byte_len).sum::<usize>();
+        data + others + self.system.as_ref().map_or(0, SystemColumns::byte_len)
+    }
+
+    /// Appends an event with what its endpoint adds. `body` is its data parsed; `None` where it is no JSON. A refused event leaves
+    /// the table as it was.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        enrichments: &[Enrichment],
+        body: Option<Body<'_>>,
+    ) -> Result<(), Refused> {
         let row = self.rows;
         if row == 0 {
             self.reserve();
         }
-        if let Some(system) = &mut self.system {
-            system.push(row, event, enrichments, &mut self.text);
+        let filled = self.fill(row, event, enrichments, body);
+        if let Err(refused) = filled {
+            self.take_back(row);
+            return Err(refused);
         }
-        self.text.clear();
+        for slot in &mut self.slots {
+            slot.end_row(row);
+        }
+        self.rest.end_row(row);
+        self.raw.end_row(row);
+        if let Some(errors) = &mut self.errors {
+            errors.end_row(row);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        row: usize,
+        event: &Event<'_>,
+        enrichments: &[Enrichment],
+        body: Option<Body<'_>>,
+    ) -> Result<(), Refused> {
+        if let Some(system) = &mut self.system {
+            system.push(row, event, enrichments, &mut self.texts.room);
+        }
+        self.texts.rest.clear();
+        self.texts.errors.clear();
         match body {
-            Some(body) if matches!(body.kind(), Kind::Object(_)) => {
-                spread(&mut self.root, body, row, &mut self.data, &mut self.text, None);
-                if !self.text.is_empty() {
-                    self.text.push(b'}');
-                    self.rest.set_bytes(row, &self.text);
-                }
-            }
+            Some(body) if matches!(body.root.kind(), Kind::Object(_)) => self.spread(row, body)?,
             _ => {
                 if let Some(data) = event.data().filter(|data| !data.is_empty()) {
                     self.raw.set_bytes(row, data);
                 }
             }
         }
-        for column in &mut self.data {
-            column.end_row(row);
+        if !self.attributes.is_empty() {
+            self.read_attributes(row, event, enrichments)?;
         }
-        self.rest.end_row(row);
-        self.raw.end_row(row);
-        self.rows += 1;
+        if let Some(missing) = self.required.iter().find(|at| self.slots[**at].builder.rows() == row) {
+            return Err(Refused { column: self.slots[*missing].name.clone(), why: "there is no value".to_owned() });
+        }
+        if let Some(text) = self.texts.rest.finish() {
+            self.rest.set_bytes(row, text);
+        }
+        if let (Some(errors), Some(text)) = (&mut self.errors, self.texts.errors.finish()) {
+            self.mismatches += 1;
+            errors.set_bytes(row, text);
+        }
+        Ok(())
+    }
+
+    fn spread(&mut self, row: usize, body: Body<'_>) -> Result<(), Refused> {
+        let spread = |this: &mut Self, dedupes| {
+            this.walk += 1;
+            let Self { root, slots, left, texts, walk, .. } = this;
+            let numbers = NumberTexts::new(body.root, body.text);
+            Spread { row, walk: *walk, dedupes, slots, left, texts, numbers }.object(root, body.root, None, 0, false)
+        };
+        if spread(self, false).is_ok() {
+            return Ok(());
+        }
+        // A value that is refused may be one that does not count.
+        self.slots.iter_mut().for_each(|slot| slot.builder.truncate(row));
+        self.texts.rest.clear();
+        self.texts.errors.clear();
+        match spread(self, true) {
+            Err(Stop::Refused(refused)) => Err(refused),
+            Ok(()) | Err(Stop::Repeated) => Ok(()),
+        }
+    }
+
+    fn read_attributes(&mut self, row: usize, event: &Event<'_>, enrichments: &[Enrichment]) -> Result<(), Refused> {
+        for (at, name) in &self.attributes {
+            let slot = &mut self.slots[*at];
+            let Some(bytes) = attribute(event, enrichments, name) else { continue };
+            let Err(misfit) = slot.fit.set_attribute(&mut slot.builder, row, bytes, &mut self.texts.room) else {
+                continue;
+            };
+            let why = why(&String::from_utf8_lossy(bytes), misfit, &slot.fit.r#type);
+            if slot.refuses {
+                return Err(Refused { column: slot.name.clone(), why });
+            }
+            if !slot.is_required {
+                slot.builder.end_row(row);
+            }
+            self.texts.errors.add_text(&slot.name, &why);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn take_back(&mut self, row: usize) {
+        if let Some(system) = &mut self.system {
+            system.truncate(row);
+        }
+        let others = [Some(&mut self.rest), Some(&mut self.raw), self.errors.as_mut()];
+        let data = self.slots.iter_mut().map(|slot| &mut slot.builder);
+        data.chain(others.into_iter().flatten()).for_each(|builder| builder.truncate(row));
     }
 
     fn reserve(&mut self) {
         if let Some(system) = &mut self.system {
             system.reserve();
         }
-        self.data.iter_mut().chain([&mut self.rest, &mut self.raw]).for_each(ColumnBuilder::reserve);
+        let others = [Some(&mut self.rest), Some(&mut self.raw), self.errors.as_mut()];
+        let data = self.slots.iter_mut().map(|slot| &mut slot.builder);
+        data.chain(others.into_iter().flatten()).for_each(ColumnBuilder::reserve);
     }
 
     /// Takes the rows out as a record batch.
@@ -175,47 +264,29 @@ impl Table {
         if let Some(system) = &mut self.system {
             arrays.extend(system.finish());
         }
-        arrays.extend(self.data.iter_mut().map(ColumnBuilder::finish));
+        let flat: Vec<ArrayRef> = self.slots.iter_mut().map(|slot| slot.builder.finish()).collect();
+        let fields = &self.arrow.fields()[arrays.len()..];
+        arrays.extend(self.layout.arrays(fields, flat));
         arrays.extend([self.rest.finish(), self.raw.finish()]);
+        arrays.extend(self.errors.as_mut().map(ColumnBuilder::finish));
         self.rows = 0;
         RecordBatch::try_new(self.arrow.clone(), arrays).expect("the arrays were made for the schema, row by row")
     }
 }
 
-fn spread(
-    level: &mut Level,
-    object: Value<'_>,
-    row: usize,
-    columns: &mut [ColumnBuilder],
-    rest: &mut Vec<u8>,
-    above: Option<&Above<'_>>,
-) {
-    level.next = 0;
-    for (name, value) in object.members() {
-        let Some(member) = level.find(name) else {
-            rest::add(rest, above, name, value);
-            continue;
-        };
-        let column = member.column.map(|(at, r#type)| (&mut columns[at], r#type));
-        match (column, value.kind()) {
-            (Some((column, ColumnType::Bool)), Kind::Bool(value)) => column.set_bool(row, value),
-            (Some((column, ColumnType::Int64 | ColumnType::TimestampMs)), Kind::Int(value)) => {
-                column.set_i64(row, value)
-            }
-            (Some((column, ColumnType::Float64)), Kind::Float(value)) => column.set_f64(row, value),
-            // Only what a double holds exactly; other whole numbers keep their digits in `_rest`.
-            (Some((column, ColumnType::Float64)), Kind::Int(value)) if value.unsigned_abs() <= 1 << 53 => {
-                column.set_f64(row, value as f64);
-            }
-            (Some((column, ColumnType::String)), Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
-            (Some(_), Kind::Null) => {}
-            // An object without members would leave no trace in the columns.
-            (_, Kind::Object(members)) if members > 0 && member.inside.is_some() => {
-                if let Some(inside) = &mut member.inside {
-                    spread(inside, value, row, columns, rest, Some(&Above { outer: above, name }));
-                }
-            }
-            _ => rest::add(rest, above, name, value),
-        }
+/// What came with an event under a name: the key, an attribute as sent, an enrichment, or an application property.
+fn attribute<'e>(event: &Event<'e>, enrichments: &'e [Enrichment], name: &str) -> Option<&'e [u8]> {
+    if name == "key" {
+        return event.key();
     }
+    let sent = event.headers().find(|(header, _)| {
+        header.strip_prefix(CE_PREFIX) == Some(name) || (name == "datacontenttype" && *header == CONTENT_TYPE)
+    });
+    if let Some((_, value)) = sent {
+        return value;
+    }
+    if let Some(enrichment) = enrichments.iter().find(|enrichment| enrichment.key.eq_ignore_ascii_case(name)) {
+        return Some(enrichment.value.as_bytes());
+    }
+    event.properties().find(|(property, _)| property.eq_ignore_ascii_case(name))?.1
 }

@@ -2,6 +2,8 @@
 
 mod crash;
 mod nothing_is_lost;
+mod oracle;
+mod schemas;
 mod settings;
 mod values;
 
@@ -9,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
+};
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use engine::batch::{BatchBuilder, HeaderWriter};
 use engine::lane::{Delivery, Enrichment, Rows};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -43,22 +48,49 @@ fn batches(path: &Path) -> Vec<RecordBatch> {
 }
 
 fn to_rows(batch: &RecordBatch) -> Vec<Row> {
-    let mut rows = vec![Row::new(); batch.num_rows()];
-    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        for (row, out) in rows.iter_mut().enumerate().filter(|(row, _)| array.is_valid(*row)) {
-            let value: Json = match field.data_type() {
-                DataType::Boolean => array.as_boolean().value(row).into(),
-                DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
-                DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
-                DataType::Timestamp(..) => array.as_primitive::<TimestampMillisecondType>().value(row).into(),
-                DataType::Utf8 => array.as_string::<i32>().value(row).into(),
-                DataType::Binary => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into(),
-                other => panic!("no column has type {other}"),
-            };
-            out.insert(field.name().clone(), value);
-        }
+    let schema = batch.schema();
+    let row = |row: usize| {
+        let values = schema.fields().iter().zip(batch.columns()).filter(|(_, array)| array.is_valid(row));
+        values.map(|(field, array)| (field.name().clone(), to_json(array, row))).collect()
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// A value as JSON: instants and days as numbers, decimals as texts, structs without fields that are null.
+fn to_json(array: &dyn Array, row: usize) -> Json {
+    if array.is_null(row) {
+        return Json::Null;
     }
-    rows
+    match array.data_type() {
+        DataType::Boolean => array.as_boolean().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).into(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Date32 => array.as_primitive::<Date32Type>().value(row).into(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            array.as_primitive::<TimestampMillisecondType>().value(row).into()
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().value(row).into()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            array.as_primitive::<TimestampNanosecondType>().value(row).into()
+        }
+        DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row).into(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::Binary => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into(),
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            (0..items.len()).map(|item| to_json(&items, item)).collect()
+        }
+        DataType::Struct(fields) => {
+            let values = fields.iter().zip(array.as_struct().columns()).filter(|(_, array)| array.is_valid(row));
+            Json::Object(values.map(|(field, array)| (field.name().clone(), to_json(array, row))).collect())
+        }
+        other => panic!("no column has type {other}"),
+    }
 }
 
 /// A delivery of all rows of a batch at `base`.

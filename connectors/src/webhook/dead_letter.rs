@@ -15,19 +15,20 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use engine::event::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use file::{AppendError, DeadLetterFile, RemoveError, remove};
 pub use read::{Line, Lines, ReadError};
 
-use super::policy::{Outcome, Reason};
+use super::policy::Outcome;
 
 /// What a dead letter says about its event; the event itself follows as member `event`.
 #[derive(Debug, Serialize)]
-pub(super) struct Head<'a> {
+pub(crate) struct Head<'a> {
     pub endpoint: &'a str,
-    pub reason: Reason,
+    pub reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,12 +48,24 @@ fn rfc3339<S: serde::Serializer>(time: &Option<jiff::Timestamp>, to: S) -> Resul
     to.collect_str(&time.unwrap_or_default())
 }
 
+/// Writes the line of an event.
+pub(crate) fn write_line(head: &Head<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, head).expect("texts and numbers, written to memory");
+    out.pop();
+    out.extend_from_slice(b",\"event\":");
+    let start = out.len();
+    crate::cloudevents::write_structured(event, &[], out);
+    // Data that is JSON is written as it came, line breaks included.
+    one_line(&mut out[start..]);
+    out.extend_from_slice(b"}\n");
+}
+
 /// A dead letter as read back. Names are kept as text so that files of later versions stay readable.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The endpoint that did not take it.
     pub endpoint: String,
-    /// Why it was given up: `MaxDeliveryAttemptsExceeded`, `TimeToLiveExceeded` or `NonRetriableStatus`.
+    /// Why it was given up: `MaxDeliveryAttemptsExceeded`, `TimeToLiveExceeded`, `NonRetriableStatus` or `SchemaMismatch`.
     pub reason: String,
     /// What the last answer is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,11 +3,10 @@
 //! Lines gather while a write is under way, so that one fsync serves many. Their deliveries are settled by the write that carried
 //! them. While the file cannot be written, nothing is settled and the sink takes no more.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::config::Full;
-use super::dead_letter::{AppendError, DeadLetterFile, Head, one_line};
+use super::dead_letter::{AppendError, DeadLetterFile, Head, write_line};
 use super::policy::Answer;
 use super::shot::GivenUp;
 use crate::sink::SinkStats;
@@ -69,7 +68,7 @@ impl WrittenOff {
         for event in given_up.events() {
             let head = Head {
                 endpoint: &self.endpoint,
-                reason: given_up.reason(),
+                reason: given_up.reason().name(),
                 outcome: tried.answer.as_ref().map(Answer::outcome),
                 status: tried.answer.as_ref().and_then(Answer::code),
                 detail: tried.detail.as_deref(),
@@ -79,14 +78,7 @@ impl WrittenOff {
                 first_attempt: time(tried.first_wall_ms),
                 last_attempt: time(tried.last_wall_ms),
             };
-            serde_json::to_writer(&mut out.bytes, &head).expect("texts and numbers, written to memory");
-            out.bytes.pop();
-            out.bytes.write_all(b",\"event\":").expect("written to memory");
-            let start = out.bytes.len();
-            crate::cloudevents::write_structured(&event, &[], &mut out.bytes);
-            // Data that is JSON is written as it came, line breaks included.
-            one_line(&mut out.bytes[start..]);
-            out.bytes.extend_from_slice(b"}\n");
+            write_line(&head, &event, &mut out.bytes);
             out.events += 1;
         }
         out.owed.push(given_up);

@@ -32,6 +32,11 @@ impl<'d> Value<'d> {
         Self(tape)
     }
 
+    /// The tape from this value to the end of the body.
+    pub(super) fn nodes(self) -> &'d [Node<'d>] {
+        self.0
+    }
+
     /// Its kind, with the content of a scalar.
     #[inline]
     pub fn kind(self) -> Kind<'d> {

@@ -1,15 +1,16 @@
 //! A folder of Parquet files: every row is held against the event that the seed makes again, column by column.
 //!
-//! Files are read in the order of their names. A row is told by `device_id` and `seq`; each other column that is called like a field
-//! must say what the event said, if it is of a type that holds that exactly: text, truth values, whole numbers, doubles. Where a
-//! sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
+//! Files are read in the order of their names, each with the columns that it has. A row is told by `device_id` and `seq`; each other
+//! column that is called like a field, or like it with a kind of values behind a colon (`temp:string`), must say what the event said,
+//! if it is of a type that holds that exactly: text, truth values, whole numbers, doubles, decimals. Where a sink keeps what has or fits no
+//! column in `_rest`, a JSON object as text, each field without a value is looked up there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
+use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
@@ -69,11 +70,18 @@ struct Rows<'a> {
     device: &'a dyn Array,
     seq: &'a dyn Array,
     rest: Option<&'a dyn Array>,
-    fields: Vec<(&'a str, FieldPlace, &'a dyn Array)>,
+    fields: Vec<Field<'a>>,
+}
+
+/// A field and the columns that may say it, one for each kind of its values.
+struct Field<'a> {
+    name: &'a str,
+    place: FieldPlace,
+    columns: Vec<&'a dyn Array>,
 }
 
 impl<'a> Rows<'a> {
-    fn of(question: &Question, batch: &'a RecordBatch) -> Result<Self, String> {
+    fn of(question: &'a Question, batch: &'a RecordBatch) -> Result<Self, String> {
         let column = |name: &str| batch.column_by_name(name).map(|column| &**column);
         let needed = |name: &str| column(name).ok_or(format!("there is no column `{name}`, by which an event is told"));
         let (device, seq) = (needed("device_id")?, needed("seq")?);
@@ -85,16 +93,30 @@ impl<'a> Rows<'a> {
                 ));
             }
         }
-        let schema = batch.schema_ref();
+        let model = &question.kept.model;
+        let (schema, rest) = (batch.schema_ref(), column("_rest"));
         let mut fields = Vec::new();
-        for (at, field) in schema.fields().iter().enumerate() {
-            let place = question.kept.model.find(field.name());
-            let is_own = matches!(field.name().as_str(), "device_id" | "seq" | "ts");
-            if let Some(place) = place.filter(|_| !is_own && is_exact(field.data_type())) {
-                fields.push((field.name().as_str(), place, &**batch.column(at)));
+        for name in model.field_names() {
+            let is_its = |column: &str| {
+                column == name
+                    || column
+                        .strip_prefix(name)
+                        .is_some_and(|kind| kind.starts_with(':') && model.find(column).is_none())
+            };
+            let columns: Vec<&dyn Array> = schema
+                .fields()
+                .iter()
+                .zip(batch.columns())
+                .filter(|(field, _)| is_its(field.name()))
+                .map(|(_, column)| &**column)
+                .collect();
+            let Some(place) = model.find(name) else { continue };
+            // Without `_rest` a sink may leave out what it likes.
+            if !columns.is_empty() || rest.is_some() {
+                fields.push(Field { name, place, columns });
             }
         }
-        Ok(Self { batch, device, seq, rest: column("_rest"), fields })
+        Ok(Self { batch, device, seq, rest, fields })
     }
 
     fn show(&self, question: &Question, verifier: &mut Verifier<'_>, rows: &mut u64, path: &Path) {
@@ -108,32 +130,47 @@ impl<'a> Rows<'a> {
                 continue;
             };
             verifier.see(device, seq, position);
-            for (name, place, column) in &self.fields {
-                let wanted = question.kept.model.value(question.kept.seed, device, seq, place);
-                if !self.says(row, name, *column, wanted.as_ref()) {
+            for field in &self.fields {
+                let wanted = question.kept.model.value(question.kept.seed, device, seq, &field.place);
+                if !self.says(row, field, wanted.as_ref()) {
                     verifier.corrupt(|| {
-                        format!("dev-{device:09} event {seq} in {}: column `{name}` is not {wanted:?}", path.display())
+                        let (path, name) = (path.display(), field.name);
+                        format!("dev-{device:09} event {seq} in {path}: column `{name}` is not {wanted:?}")
                     });
                 }
             }
         }
     }
 
-    fn says(&self, row: usize, name: &str, column: &dyn Array, wanted: Option<&Value>) -> bool {
-        if column.is_null(row) {
-            return match (wanted, self.rest.and_then(|rest| text(rest, row))) {
-                (None | Some(Value::Other), _) => true,
-                (Some(wanted), Some(rest)) => rest_says(rest, name, wanted),
-                (Some(_), None) => false,
-            };
-        }
+    fn says(&self, row: usize, field: &Field<'_>, wanted: Option<&Value>) -> bool {
+        let mut there = field.columns.iter().filter(|column| column.is_valid(row)).peekable();
         match wanted {
-            None => false,
             Some(Value::Other) => true,
-            Some(Value::Text(wanted)) => text(column, row) == Some(wanted),
-            Some(Value::Bool(wanted)) => column.as_boolean_opt().is_some_and(|column| column.value(row) == *wanted),
-            Some(wanted @ Value::Number { .. }) => number(column, row) == wanted.as_f64(),
+            None => there.peek().is_none(),
+            Some(wanted) if there.peek().is_none() => {
+                self.rest.and_then(|rest| text(rest, row)).is_some_and(|rest| rest_says(rest, field.name, wanted))
+            }
+            Some(wanted) => there.all(|column| !is_exact(column.data_type()) || is(*column, row, wanted)),
         }
+    }
+}
+
+/// Whether a value that is not null is the wanted one.
+fn is(column: &dyn Array, row: usize, wanted: &Value) -> bool {
+    match wanted {
+        Value::Text(wanted) => text(column, row) == Some(wanted),
+        Value::Bool(wanted) => column.as_boolean_opt().is_some_and(|column| column.value(row) == *wanted),
+        Value::Number { scaled, decimals } => match column.data_type() {
+            DataType::Decimal128(_, scale) => {
+                // Both as digits behind the same point.
+                let digits = |number: i128, behind: u32| number.checked_mul(10i128.checked_pow(behind)?);
+                let found = digits(column.as_primitive::<Decimal128Type>().value(row), u32::from(*decimals));
+                let scale = u32::try_from(*scale).ok();
+                found.is_some() && found == scale.and_then(|scale| digits(i128::from(*scaled), scale))
+            }
+            _ => number(column, row) == wanted.as_f64(),
+        },
+        Value::Other => true,
     }
 }
 
@@ -150,6 +187,7 @@ fn is_exact(kind: &DataType) -> bool {
             | DataType::UInt64
             | DataType::Int32
             | DataType::UInt32
+            | DataType::Decimal128(..)
     )
 }
 

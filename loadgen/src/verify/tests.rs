@@ -217,6 +217,63 @@ fn every_column_of_parquet_is_held_against_the_event() {
     assert!(error.contains("there is no *.parquet"), "{error}");
 }
 
+/// Columns of a sink that knows decimals, has a column for each kind of a field's values, and keeps the rest as JSON.
+#[test]
+fn decimals_kinds_and_what_has_no_column_are_held_against_the_event_too() {
+    use arrow_array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray};
+    let (kept, payloads) = run(300);
+    let question = question(kept, None);
+    let events: Vec<serde_json::Value> = payloads.iter().map(|event| serde_json::from_slice(event).unwrap()).collect();
+    let judged = |wrong: &str| {
+        let text = |name: &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter(events.iter().map(|event| event[name].as_str())))
+        };
+        let temp = events.iter().enumerate().map(|(at, event)| {
+            let scaled = (event["temp"].as_f64()? * 10_000.0).round() as i128;
+            (at % 2 == 0).then_some(scaled + i128::from(wrong == "temp" && at == 8))
+        });
+        let temp = Decimal128Array::from_iter(temp).with_precision_and_scale(38, 4).unwrap();
+        let temp_text = events
+            .iter()
+            .enumerate()
+            .map(|(at, event)| (wrong == "kind" && at % 2 == 1).then(|| event["temp"].to_string()));
+        let rest = events.iter().enumerate().map(|(at, event)| {
+            let mut rest = event.as_object().unwrap().clone();
+            let has_column = |name: &str| match name {
+                "device_id" | "seq" | "ts" | "status" => true,
+                "temp" => at % 2 == 0,
+                "humidity" => wrong == "rest" && at == 8,
+                _ => false,
+            };
+            rest.retain(|name, _| !has_column(name));
+            Some(serde_json::Value::Object(rest).to_string())
+        });
+        let columns: [(&str, ArrayRef); 6] = [
+            ("device_id", text("device_id")),
+            ("seq", Arc::new(Int64Array::from_iter(events.iter().map(|event| event["seq"].as_i64())))),
+            ("status:string", text("status")),
+            ("temp", Arc::new(temp)),
+            // Text where there was a number: said, and wrong.
+            ("temp:string", Arc::new(StringArray::from_iter(temp_text))),
+            ("_rest", Arc::new(StringArray::from_iter(rest))),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = std::fs::File::create(folder.path().join("rows.parquet")).unwrap();
+        let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut verifier = question.verifier();
+        parquet(&question, &mut verifier, folder.path(), &mut |_| {}).unwrap();
+        verifier.finish()
+    };
+    let right = judged("nothing");
+    assert!(right.is_clean() && right.rows == 300, "{right}");
+    assert_eq!(judged("temp").corrupted, 1);
+    assert_eq!(judged("rest").corrupted, 1);
+    assert_eq!(judged("kind").corrupted, 150);
+}
+
 #[test]
 fn what_a_carrier_repeats_is_legal_and_what_it_does_not_mark_is_not() {
     let (kept, payloads) = run(100);

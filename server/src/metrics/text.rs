@@ -58,7 +58,7 @@ const LOG_COUNTERS: [Row<LogSnapshot>; 6] = [
     ("log_removed_segments", "Segments removed by retention", |log| log.removed_segments),
 ];
 
-const ENDPOINT_COUNTERS: [Row<EndpointSnapshot>; 8] = [
+const ENDPOINT_COUNTERS: [Row<EndpointSnapshot>; 10] = [
     ("endpoint_matched_events", "Events that the routes of the endpoint matched", |endpoint| endpoint.matched_events),
     ("endpoint_delivered_events", "Events delivered", |endpoint| endpoint.delivered_events),
     ("endpoint_delivered_bytes", "Bytes sent or written", |endpoint| endpoint.delivered_bytes),
@@ -68,6 +68,12 @@ const ENDPOINT_COUNTERS: [Row<EndpointSnapshot>; 8] = [
     }),
     ("endpoint_dropped_events", "Events given up without a dead letter", |endpoint| endpoint.dropped_events),
     ("endpoint_files", "Files completed", |endpoint| endpoint.files),
+    ("endpoint_refused_columns", "Members without a Parquet column because there were as many as may be", |endpoint| {
+        endpoint.refused_columns
+    }),
+    ("endpoint_mismatched_events", "Events with a value that did not fit its Parquet column", |endpoint| {
+        endpoint.mismatched_events
+    }),
     ("endpoint_lost_events", "Events that retention removed before the endpoint got to them", |endpoint| {
         endpoint.lost_events
     }),

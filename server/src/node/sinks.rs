@@ -37,7 +37,7 @@ pub async fn run(
             connectors::mqtt::sink::run(name, config.clone(), feed, intake, stats).await.map_err(|e| e.to_string())
         }
         EndpointKind::Parquet(config) => {
-            let (name, config) = (name.to_owned(), config.clone());
+            let (name, config) = (name.to_owned(), config.clone().with_dead_letters(name, data_dir));
             on_thread(move || connectors::parquet::run_blocking(&name, config, feed, stats).map_err(|e| e.to_string()))
                 .await
         }

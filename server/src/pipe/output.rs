@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use connectors::file::{LineFormat, open_at_end, write_line};
-use connectors::parquet::{FileWriter, Learner, ParquetConfig, Schema, prepare_dir, resume_offsets};
+use connectors::parquet::{
+    Body, DeadLetters, FileWriter, Learner, ParquetConfig, Pushed, Schema, prepare_dir, resume_offsets,
+};
+use connectors::sink::SinkStats;
 use engine::batch::Batch;
 use engine::event::Event;
-use engine::parse::{Parser, Value};
+use engine::parse::Parser;
 
 use super::PipeArgs;
 use crate::config::EndpointKind;
@@ -37,7 +41,7 @@ pub struct Line<'l> {
     /// It came as a CloudEvent, whose attributes say whether filters may read the data; otherwise they may.
     pub is_cloud_event: bool,
     /// The data parsed; `None` where it is no JSON.
-    pub body: Option<Value<'l>>,
+    pub body: Option<Body<'l>>,
     /// The data as written.
     pub data: &'l [u8],
     /// Number of the event in the input, from 0.
@@ -69,6 +73,7 @@ pub struct ParquetOutput {
     /// Matches from which the columns are learnt, with their numbers.
     waiting: Vec<(Batch, Vec<u8>, u64)>,
     writer: Option<FileWriter>,
+    dead_letters: DeadLetters,
     /// The folder is ours while this lives.
     _lock: File,
 }
@@ -112,16 +117,22 @@ impl Output {
         }
     }
 
-    fn parquet(config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+    fn parquet(mut config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+        // All files of a run have the columns of the first one.
+        config.evolve = Some(false);
         let dir = config.dir.display();
         let lock = prepare_dir(&config.dir).map_err(|error| error.to_string())?;
         let there = resume_offsets(&config.dir).map_err(|error| format!("cannot read {dir}: {error}"))?;
         if !there.is_empty() {
             return Err(format!("the folder {dir} has Parquet files; name a new one, or remove what is in it"));
         }
-        let schema = config.columns.as_deref().map(Schema::configured);
+        let columns = config.columns.as_deref();
+        let schema = columns.map(|columns| Schema::configured(columns, config.nested, config.on_mismatch));
+        let dead_letters =
+            DeadLetters::open("pipe", &config, Arc::new(SinkStats::default())).map_err(|error| error.to_string())?;
         let (waiting, writer) = (Vec::new(), None);
-        Ok(Self::Parquet(Box::new(ParquetOutput { config, schema, with_system, waiting, writer, _lock: lock })))
+        let output = ParquetOutput { config, schema, with_system, waiting, writer, dead_letters, _lock: lock };
+        Ok(Self::Parquet(Box::new(output)))
     }
 
     /// Takes a match.
@@ -179,22 +190,23 @@ impl ParquetOutput {
 
     /// Enough was seen: fix the columns and write what waits.
     fn learn(&mut self) -> Result<(), String> {
-        let (mut parser, mut learner) = (Parser::default(), Learner::default());
+        let (mut parser, mut learner) = (Parser::default(), Learner::new(self.config.columns_max));
         for (_, data, _) in &self.waiting {
             if let Ok(document) = parser.parse(data) {
                 learner.see(document.root());
             }
         }
-        self.schema = Some(learner.finish());
+        self.schema = Some(learner.finish_as(self.config.nested));
         for (mut batch, data, number) in std::mem::take(&mut self.waiting) {
             batch.set_base_offset(number);
             let document = parser.parse(&data).ok();
-            self.push(&Event::new(&batch, 0), document.as_ref().map(|document| document.root()))?;
+            let body = document.as_ref().map(|document| Body { root: document.root(), text: &data });
+            self.push(&Event::new(&batch, 0), body)?;
         }
         Ok(())
     }
 
-    fn push(&mut self, event: &Event<'_>, body: Option<Value<'_>>) -> Result<(), String> {
+    fn push(&mut self, event: &Event<'_>, body: Option<Body<'_>>) -> Result<(), String> {
         let Some(schema) = &self.schema else { return Ok(()) };
         let writer = match &mut self.writer {
             Some(writer) => writer,
@@ -203,7 +215,9 @@ impl ParquetOutput {
                 none.insert(created.map_err(|error| error.to_string())?)
             }
         };
-        writer.push(event, &[], body).map_err(|error| error.to_string())?;
+        if let Pushed::Refused(refused) = writer.push(event, &[], body).map_err(|error| error.to_string())? {
+            return self.dead_letters.add(event, &refused).map_err(|error| error.to_string());
+        }
         let is_asked = writer.rows().is_multiple_of(BYTES_CHECK_ROWS);
         if writer.rows() >= self.config.rows_max || is_asked && writer.bytes() >= self.config.bytes_max {
             self.finish_file()
@@ -213,10 +227,13 @@ impl ParquetOutput {
     }
 
     fn finish_file(&mut self) -> Result<(), String> {
+        self.dead_letters.write().map_err(|error| error.to_string())?;
         match self.writer.take() {
-            Some(writer) => writer.finish().map(|_| ()).map_err(|error| error.to_string()),
+            Some(writer) if writer.rows() == 0 => writer.discard(),
+            Some(writer) => writer.finish().map(|_| ()),
             None => Ok(()),
         }
+        .map_err(|error| error.to_string())
     }
 
     fn finish(&mut self) -> Result<(), String> {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use connectors::cloudevents::Decoder;
 use connectors::file::LineFormat;
+use connectors::parquet::Body;
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::Event;
 use engine::filter::{CompileOptions, Dialect, Filter, Truth, body_readable};
@@ -136,7 +137,10 @@ impl Routes {
             decoder: Decoder::default(),
             headers: HeaderWriter::default(),
             key: args.key.clone(),
-            whole_events: args.key.is_some() || args.system_columns || args.format == LineFormat::CloudEvents,
+            whole_events: args.key.is_some()
+                || args.system_columns
+                || args.format == LineFormat::CloudEvents
+                || configured.values().any(has_dead_letters),
             now_ms,
             blank: blank(),
             seen: 0,
@@ -165,16 +169,18 @@ impl Routes {
             let decoded = decoder.decode(text, headers).map_err(|error| LineError::Bad(error.to_string()))?;
             let batch = batch_of(Some(decoded.key), decoded.data, headers, *now_ms, number)?;
             let document = parser.parse(decoded.data).ok();
-            let body = document.as_ref().map(|document| document.root());
+            let body = document.as_ref().map(|document| Body { root: document.root(), text: decoded.data });
             route(routes, targets, &Line { batch: &batch, is_cloud_event: true, body, data: decoded.data, number })
         } else if self.whole_events || !matches!(root.kind(), Kind::Object(_)) {
             headers.clear();
             let key = self.key.as_deref().and_then(|pointer| key_of(root, pointer));
             let batch = batch_of(key.as_deref().map(str::as_bytes), text, headers, *now_ms, number)?;
-            route(routes, targets, &Line { batch: &batch, is_cloud_event: false, body: Some(root), data: text, number })
+            let body = Some(Body { root, text });
+            route(routes, targets, &Line { batch: &batch, is_cloud_event: false, body, data: text, number })
         } else {
             blank.set_base_offset(number);
-            route(routes, targets, &Line { batch: blank, is_cloud_event: false, body: Some(root), data: text, number })
+            let body = Some(Body { root, text });
+            route(routes, targets, &Line { batch: blank, is_cloud_event: false, body, data: text, number })
         };
         self.seen += 1;
         self.matched += u64::from(matched.map_err(LineError::Output)?);
@@ -226,6 +232,11 @@ fn configured_routes(path: &Path) -> Result<(Vec<(Filter, String)>, Configured),
         }
     }
     Ok((routes, config.endpoints.into_iter().map(|endpoint| (endpoint.name, endpoint.kind)).collect()))
+}
+
+/// Whether an endpoint may have to write down a whole event.
+fn has_dead_letters(kind: &EndpointKind) -> bool {
+    matches!(kind, EndpointKind::Parquet(config) if config.has_dead_letters())
 }
 
 fn open(spec: &str, configured: &Configured, args: &PipeArgs) -> Result<Output, String> {
@@ -291,7 +302,7 @@ fn route(routes: &[Route], targets: &mut [Target], line: &Line<'_>) -> Result<bo
             continue;
         }
         let is_readable = |_: &Value<'_>| !line.is_cloud_event || body_readable(&event, route.filter.dialect());
-        if route.filter.eval(&event, line.body.filter(is_readable)) != Truth::True {
+        if route.filter.eval(&event, line.body.map(|body| body.root).filter(is_readable)) != Truth::True {
             continue;
         }
         matched = true;

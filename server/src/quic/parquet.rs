@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use connectors::parquet::{FileWriter, Learner, ParquetConfig, Schema};
+use connectors::parquet::{Body, FileWriter, Learner, ParquetConfig, Pushed, Schema};
 use connectors::quic::client::Batch;
 use engine::filter::body_text;
 use engine::parse::Parser;
@@ -47,7 +47,7 @@ impl ParquetFile {
             return Err(format!("{shown} cannot be written: there is no folder {}", dir.display()));
         }
         Ok(Self {
-            config: ParquetConfig::new(dir),
+            config: ParquetConfig { evolve: Some(false), ..ParquetConfig::new(dir) },
             name: name.to_owned(),
             parser: Parser::default(),
             text: String::new(),
@@ -98,9 +98,13 @@ impl ParquetFile {
             }
         };
         for event in batch.events().take(count) {
-            let document = body_text(&event, &mut self.text).and_then(|text| self.parser.parse(text).ok());
-            let body = document.as_ref().map(|document| document.root());
-            writer.push(&event, batch.properties(), body).map_err(|error| error.to_string())?;
+            let text = body_text(&event, &mut self.text);
+            let document = text.and_then(|text| self.parser.parse(text).ok());
+            let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
+            match writer.push(&event, batch.properties(), body).map_err(|error| error.to_string())? {
+                Pushed::Row => {}
+                Pushed::Refused(refused) => return Err(refused.to_string()),
+            }
         }
         self.batches += 1;
         if self.batches.is_multiple_of(MEMORY_CHECK_BATCHES) && writer.memory_bytes() >= MEMORY_BYTES_MAX {

@@ -6,7 +6,7 @@ use engine::lane::Rows;
 
 use super::*;
 use crate::parquet::sink::run;
-use crate::parquet::{ParquetConfig, resume_offsets};
+use crate::parquet::{ParquetConfig, Schema, resume_offsets};
 use crate::sink::{Cursors, SinkStats, feed};
 
 const PARTITIONS: u32 = 3;
@@ -18,7 +18,16 @@ fn log(random: &mut fastrand::Rng) -> Vec<Delivery> {
         .map(|_| {
             let partition = random.u32(0..PARTITIONS);
             let bodies: Vec<String> = (0..random.u64(1..9))
-                .map(|row| format!("{{\"n\":{},\"t\":\"{}\"}}", next[partition as usize] + row, random.u8(..)))
+                .map(|row| {
+                    // Members that come late, of kinds that change: the schema evolves between the crashes.
+                    let more = match random.u8(..4) {
+                        0 => String::new(),
+                        1 => format!(",\"m{}\":{}", random.u8(..9), random.u8(..)),
+                        2 => format!(",\"m{}\":\"{}\"", random.u8(..9), random.u8(..)),
+                        _ => format!(",\"t\":{}.5", random.u8(..)),
+                    };
+                    format!("{{\"n\":{},\"t\":\"{}\"{more}}}", next[partition as usize] + row, random.u8(..))
+                })
                 .collect();
             let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
             let mut made = delivery(partition, next[partition as usize], &bodies);
@@ -34,7 +43,7 @@ fn log(random: &mut fastrand::Rng) -> Vec<Delivery> {
 
 #[tokio::test]
 async fn every_offset_is_there_once_after_any_number_of_crashes() {
-    let mut crashes = 0;
+    let (mut crashes, mut evolved) = (0, 0);
     for seed in 0..40 {
         let mut random = fastrand::Rng::with_seed(seed);
         let log = log(&mut random);
@@ -91,6 +100,14 @@ async fn every_offset_is_there_once_after_any_number_of_crashes() {
                 *stored = random.u64(*stored..=settled.max(*stored));
             }
         }
+        let kept = Schema::load(dir.path()).expect("reads").expect("kept");
+        evolved += usize::from(kept.version > 1);
+        for file in files(dir.path()) {
+            let schema = batches(&file)[0].schema();
+            let names = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_'));
+            let known: Vec<&str> = kept.columns.iter().map(|column| column.name.as_str()).collect();
+            assert!(known.starts_with(&names.collect::<Vec<_>>()), "a file has columns that are kept, in their order");
+        }
         let mut expected = BTreeMap::new();
         for event in log.iter().flat_map(Delivery::events) {
             expected.insert((i64::from(event.partition()), event.offset() as i64), 1);
@@ -107,7 +124,7 @@ async fn every_offset_is_there_once_after_any_number_of_crashes() {
             .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok());
         assert_eq!(hidden.filter(|name| name.starts_with(".tmp-")).count(), 0, "open files are gone at the end");
     }
-    assert!(crashes > 20, "{crashes} crashes are no test");
+    assert!(crashes > 20 && evolved > 20, "{crashes} crashes and {evolved} schemas that evolved are no test");
 }
 
 #[tokio::test]

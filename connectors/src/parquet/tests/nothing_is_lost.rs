@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::parquet::Learner;
-use crate::parquet::table::Table;
+use crate::parquet::table::{Body, Table};
 
 fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
@@ -44,26 +44,32 @@ fn read(value: Value<'_>) -> Json {
     }
 }
 
-/// Leaves under their names with dots; nulls are left out.
+/// Leaves under their names with dots; nulls are left out. What is behind a colon says the kind of a column's values.
 fn flatten(value: &Json, name: &str, out: &mut BTreeMap<String, Json>) {
     match value {
         Json::Object(members) if !members.is_empty() => {
             for (inner, value) in members {
                 let dot = if name.is_empty() { "" } else { "." };
-                flatten(value, &format!("{name}{dot}{inner}"), out);
+                flatten(value, &format!("{name}{dot}{}", inner.split(':').next().unwrap_or_default()), out);
             }
         }
         Json::Null => {}
-        Json::Number(number) => {
-            // A double and a whole number of the same value are one number.
-            let same = number.as_i64().is_none()
-                && number.as_f64().is_some_and(|double| double.abs() <= (1u64 << 53) as f64 && double.fract() == 0.0);
-            let whole = number.as_f64().filter(|_| same).map(|double| Json::from(double as i64));
-            out.insert(name.to_owned(), whole.unwrap_or_else(|| value.clone()));
-        }
         _ => {
-            out.insert(name.to_owned(), value.clone());
+            out.insert(name.to_owned(), plain(value));
         }
+    }
+}
+
+/// A double and a whole number of the same value are one number.
+fn plain(value: &Json) -> Json {
+    match value {
+        Json::Array(elements) => elements.iter().map(plain).collect(),
+        Json::Number(number) => {
+            let is_whole = |double: &f64| double.abs() <= (1u64 << 53) as f64 && double.fract() == 0.0;
+            let whole = number.as_f64().filter(|double| number.as_i64().is_none() && is_whole(double));
+            whole.map_or_else(|| value.clone(), |double| Json::from(double as i64))
+        }
+        _ => value.clone(),
     }
 }
 
@@ -80,7 +86,8 @@ proptest! {
         for text in &texts {
             let delivery = delivery(0, 0, &[text]);
             let document = parser.parse(text.as_bytes()).expect("JSON");
-            table.push(&Event::new(&delivery.batch, 0), &[], Some(document.root()));
+            let body = Body { root: document.root(), text: text.as_bytes() };
+            table.push(&Event::new(&delivery.batch, 0), &[], Some(body)).expect("a row");
         }
         for (event, mut row) in events.iter().zip(to_rows(&table.take())) {
             let rest = row.remove("_rest").map(|text| {
@@ -96,6 +103,7 @@ proptest! {
             }
             for part in [Some(row), rest].into_iter().flatten() {
                 for (name, value) in &part {
+                    let name = name.split(':').next().expect("a name");
                     prop_assert!(!found.contains_key(name), "{name} is in a column and in the rest");
                     flatten(value, name, &mut found);
                 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::parquet::file::FileWriter;
 use crate::parquet::names::{file_name, parse};
 use crate::parquet::{
-    ColumnConfig, ColumnType, FileError, ParquetConfig, Schema, SchemaError, SinkError, resume_offsets, run_blocking,
+    ColumnConfig, ColumnType, FileError, ParquetConfig, Pushed, Schema, SchemaError, SinkError, resume_offsets,
+    run_blocking,
 };
 use crate::sink::{Cursors, SinkStats, feed};
 
@@ -63,16 +64,16 @@ fn a_folder_serves_one_endpoint_at_a_time() {
 fn columns_do_not_change_under_files_that_are_there() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut config = ParquetConfig::new(dir.path());
-    let column = |name: &str| ColumnConfig { name: name.to_owned(), path: None, r#type: ColumnType::Int64 };
+    let column = |name: &str| ColumnConfig::new(name, ColumnType::Int64);
     config.columns = Some(vec![column("a")]);
     run_empty(&config).expect("new");
     run_empty(&config).expect("the same");
-    config.columns = Some(vec![column("a"), column("b")]);
+    config.columns = Some(vec![column("b")]);
     let error = run_empty(&config).expect_err("other columns");
     assert!(matches!(error, SinkError::Schema(SchemaError::Differs { .. })), "{error}");
     config.columns = None;
     run_empty(&config).expect("the kept ones");
-    for wrong in ["", "{}", r#"{"version":2,"columns":[]}"#] {
+    for wrong in ["", "{}", r#"{"version":3,"columns":[]}"#] {
         std::fs::write(dir.path().join("_schema.json"), wrong).expect("writes");
         let error = run_empty(&config).expect_err("no schema");
         assert!(matches!(error, SinkError::Schema(SchemaError::Malformed { .. })), "{wrong}: {error}");
@@ -88,7 +89,7 @@ fn large_events_are_encoded_before_a_column_overflows() {
     let made = delivery_of(0, 0, &[(b"k", &body, HeaderWriter::default())], &[]);
     for _ in 0..64 {
         let event = made.events().next().expect("one");
-        writer.push(&event, &[], None).expect("writes");
+        assert_eq!(writer.push(&event, &[], None).expect("writes"), Pushed::Row);
     }
     assert!(writer.memory_bytes() < 8 * 300_000, "{} bytes wait", writer.memory_bytes());
     assert_eq!(writer.finish().expect("writes").rows, 64);
@@ -98,9 +99,8 @@ fn large_events_are_encoded_before_a_column_overflows() {
 #[test]
 fn what_is_wrong_with_settings_is_said_at_once() {
     let column = |name: &str, path: Option<&str>| ColumnConfig {
-        name: name.to_owned(),
         path: path.map(str::to_owned),
-        r#type: ColumnType::Int64,
+        ..ColumnConfig::new(name, ColumnType::Int64)
     };
     assert_eq!(ParquetConfig::new("lake").problems(), []);
     let mut config = ParquetConfig::new("");

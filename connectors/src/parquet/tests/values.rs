@@ -4,7 +4,7 @@ use engine::event::{put_attribute, put_property};
 use serde_json::json;
 
 use super::*;
-use crate::parquet::{ColumnConfig, ColumnType, Compression, ParquetConfig, run_blocking};
+use crate::parquet::{ColumnConfig, ColumnType, Compression, ParquetConfig, Unit, run_blocking};
 use crate::sink::{Cursors, SinkStats, feed};
 
 /// Runs deliveries through an endpoint and reads its files.
@@ -19,7 +19,7 @@ fn written(config: &ParquetConfig, deliveries: Vec<Delivery>) -> Vec<Row> {
 }
 
 fn column(name: &str, path: Option<&str>, r#type: ColumnType) -> ColumnConfig {
-    ColumnConfig { name: name.to_owned(), path: path.map(str::to_owned), r#type }
+    ColumnConfig { path: path.map(str::to_owned), ..ColumnConfig::new(name, r#type) }
 }
 
 /// The columns of the data and what has none.
@@ -37,7 +37,7 @@ fn each_value_goes_to_its_column_or_to_the_rest() {
         column("i", None, ColumnType::Int64),
         column("f", None, ColumnType::Float64),
         column("s", None, ColumnType::String),
-        column("at", None, ColumnType::TimestampMs),
+        column("at", None, ColumnType::Timestamp(Unit::Ms)),
         column("lat", Some("loc.lat"), ColumnType::Float64),
         column("loc_text", Some("loc"), ColumnType::String),
     ]);
@@ -123,23 +123,6 @@ fn columns_of_the_node_hold_everything_that_came_with_the_event() {
 }
 
 #[test]
-fn columns_are_learnt_once_for_a_folder() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut config = ParquetConfig::new(dir.path());
-    config.learn_events = 2;
-    let first = [r#"{"n":1,"m":{"k":"v","deep":[1]},"_own":1,"a.b":2}"#, r#"{"n":1.5,"late":true}"#];
-    let found = written(&config, vec![delivery(0, 0, &first)]);
-    assert_eq!(data(&found[0]), json!({"n":1.0,"m.k":"v","_rest":r#"{"m.deep":[1],"_own":1,"a.b":2}"#}));
-    assert_eq!(data(&found[1]), json!({"n":1.5,"late":true}));
-    // Another run with other events: the same columns.
-    let found = written(&config, vec![delivery(0, 2, &[r#"{"n":"text","new":1}"#])]);
-    assert_eq!(data(&found[2]), json!({"_rest":r#"{"n":"text","new":1}"#}));
-    let schemas: Vec<_> = files(dir.path()).iter().map(|path| batches(path)[0].schema()).collect();
-    assert_eq!(schemas.len(), 2);
-    assert_eq!(schemas[0].fields(), schemas[1].fields());
-}
-
-#[test]
 fn a_file_says_what_it_covers() {
     let dir = tempfile::tempdir().expect("a folder");
     written(&ParquetConfig::new(dir.path()), vec![delivery(1, 5, &[r#"{"a":1}"#, r#"{"a":2}"#])]);
@@ -147,9 +130,14 @@ fn a_file_says_what_it_covers() {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
     let said = reader.metadata().file_metadata().key_value_metadata().expect("metadata");
     let value = |key: &str| said.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.as_deref());
-    for (key, expected) in
-        [("endpoint", "lake"), ("partition", "1"), ("first_offset", "5"), ("last_offset", "6"), ("rows", "2")]
-    {
+    for (key, expected) in [
+        ("endpoint", "lake"),
+        ("partition", "1"),
+        ("schema_version", "1"),
+        ("first_offset", "5"),
+        ("last_offset", "6"),
+        ("rows", "2"),
+    ] {
         assert_eq!(value(&format!("anabranch.{key}")), Some(expected), "{key}");
     }
 }
