@@ -1,11 +1,10 @@
 //! Where matches go: Parquet files, a file of lines, or standard output.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use connectors::file::{LineFormat, open_at_end, write_line};
-use connectors::parquet::{FileWriter, Learner, ParquetConfig, Schema, prepare_dir, resume_offsets};
+use connectors::parquet::{FileWriter, Learner, Local, ParquetConfig, Schema, prepare_dir, resume_offsets};
 use engine::batch::Batch;
 use engine::event::Event;
 use engine::parse::{Parser, Value};
@@ -70,7 +69,7 @@ pub struct ParquetOutput {
     waiting: Vec<(Batch, Vec<u8>, u64)>,
     writer: Option<FileWriter>,
     /// The folder is ours while this lives.
-    _lock: File,
+    _lock: Local,
 }
 
 impl Output {
@@ -112,7 +111,11 @@ impl Output {
         }
     }
 
-    fn parquet(config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+    fn parquet(mut config: ParquetConfig, with_system: bool) -> Result<Self, String> {
+        let Some(folder) = config.local_dir() else {
+            return Err(format!("an endpoint at {} needs a node: `anabranch run`", config.shown_url()));
+        };
+        config.dir = folder;
         let dir = config.dir.display();
         let lock = prepare_dir(&config.dir).map_err(|error| error.to_string())?;
         let there = resume_offsets(&config.dir).map_err(|error| format!("cannot read {dir}: {error}"))?;
