@@ -1,19 +1,24 @@
 //! The Parquet endpoint: events as typed columns in files that analysts read with any engine.
 //!
-//! A file holds events of one partition and its name says which: `p00007-…first offset…-…last offset….parquet`. It is written under a
-//! temporary name, synced and renamed; only then are its deliveries settled. What always holds: a file under its final name
-//! is whole; no offset is in two files, for what the names cover is never written again; nothing of an event is dropped in
-//! silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
+//! A file holds events of one partition and its name says which offsets it covers: `p00007-…first…-…last….parquet`. It is written under a
+//! temporary name, synced and renamed, or put into an object store at once; only then are its deliveries settled. What always holds: a
+//! file under its final name is whole; no offset is in two files, for what the names cover is never written again; nothing of an event
+//! is dropped in silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
 
 mod columns;
+mod commit;
 mod config;
 mod decimal;
 mod declared;
+mod encoder;
 mod encoding;
 mod file;
 mod fit;
+mod folders;
 mod kept;
+mod layout;
 mod learn;
+mod manifest;
 mod names;
 mod nest;
 mod refused;
@@ -23,6 +28,8 @@ mod seen;
 mod sink;
 mod slot;
 mod spread;
+mod stats;
+mod store;
 mod system;
 mod table;
 mod time;
@@ -32,7 +39,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Compression, ParquetConfig};
+pub use config::{Compression, ParquetConfig, StoreConfig};
 pub use declared::{ColumnConfig, Nested, OnMismatch};
 pub use file::{FileError, FileWriter, Finished, Pushed, prepare_dir};
 pub use fit::{Fit, Misfit};
@@ -43,5 +50,6 @@ pub use refused::{DeadLetters, RefusedError};
 pub use schema::{Column, Schema, SchemaError};
 pub use sink::{SinkError, run_blocking};
 pub use spread::Refused;
+pub use store::{Local, Place, StoreError};
 pub use table::{Body, Table};
 pub use types::{ColumnType, NoType, Unit};

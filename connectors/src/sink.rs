@@ -23,6 +23,8 @@ pub use cursor::Cursors;
 pub struct Handed {
     /// The events.
     pub delivery: Delivery,
+    /// Everything of its partition from here to its first event was handed over before it, or was not wanted.
+    pub covers_from: u64,
     /// Settle it when they are done.
     pub ticket: SettleTicket,
 }
@@ -33,8 +35,8 @@ impl Handed {
         let partition = delivery.batch.partition();
         let first = delivery.batch.base_offset() + delivery.row_indexes().next().expect("a delivery has rows") as u64;
         let end = delivery.batch.last_offset() + 1;
-        cursors.hand(partition, first, end);
-        Self { delivery, ticket: SettleTicket { cursors: cursors.clone(), partition, first } }
+        let covers_from = cursors.hand(partition, first, end);
+        Self { delivery, covers_from, ticket: SettleTicket { cursors: cursors.clone(), partition, first } }
     }
 }
 
@@ -84,6 +86,13 @@ impl Feed {
         }
     }
 
+    /// Resolves when the feeding end is gone, though deliveries may still be here.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut feeding = self.feeding.clone();
+        // An error is the only thing that can happen: nothing is ever sent.
+        async move { drop(feeding.changed().await) }
+    }
+
     /// As [`next`](Self::next) for a sink on a thread of its own.
     pub fn blocking_next(&mut self) -> Option<Handed> {
         self.deliveries.blocking_recv()
@@ -130,6 +139,11 @@ impl FeedSender {
     /// Everything of `partition` before `offset` has been handed over or was not wanted.
     pub fn advance(&self, partition: u32, offset: u64) {
         self.cursors.advance(partition, offset);
+    }
+
+    /// The log has no events of `partition` before `offset` any more: what was not handed over is lost.
+    pub fn lost(&self, partition: u32, offset: u64) {
+        self.cursors.lost(partition, offset);
     }
 }
 

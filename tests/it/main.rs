@@ -10,6 +10,7 @@ mod credentials;
 mod dedup;
 mod end_to_end;
 mod extraction;
+mod lake;
 mod layers;
 mod lifecycle;
 mod loadgen;

@@ -85,6 +85,11 @@ impl Node {
 
     /// The same with more arguments.
     pub fn start_with(config: &Path, data: &Path, listen: &str, more: &[&str]) -> Self {
+        Self::start_in(config, data, listen, more, &[])
+    }
+
+    /// The same in an environment with these variables besides.
+    pub fn start_in(config: &Path, data: &Path, listen: &str, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = data.with_extension("stderr");
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let mut child = Command::new(binary())
@@ -95,6 +100,7 @@ impl Node {
             .arg(data)
             .args(["--http-listen", listen])
             .args(more)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()

@@ -71,7 +71,7 @@ async fn publish(
     let now_ms = now_ms();
     let mut submission = intake.submission(AckLevel::Synced);
     let (mut tickets, mut next, mut dropped) = (Vec::new(), Some(first), 0);
-    while let Some(Handed { delivery, ticket }) = next {
+    while let Some(Handed { delivery, ticket, .. }) = next {
         for event in delivery.events() {
             let Err(reason) = maker.publish(&event, &delivery.enrichments, now_ms, &mut submission) else { continue };
             dropped += 1;

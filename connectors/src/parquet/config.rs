@@ -1,11 +1,16 @@
 //! Settings of an endpoint of type `parquet`.
 
+mod store;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::declared::{self, ColumnConfig, Nested, OnMismatch};
 use super::learn;
+pub use store::StoreConfig;
+
+use super::store::Place;
 use crate::config::Problem;
 use crate::webhook::{Full, dead_letter};
 
@@ -29,7 +34,14 @@ pub enum Compression {
 #[serde(deny_unknown_fields)]
 pub struct ParquetConfig {
     /// Folder of the files; of this endpoint alone.
+    #[serde(default)]
     pub dir: PathBuf,
+    /// Instead of `dir` a folder of an object store, as in `s3://bucket/lake` or `az://container/lake`.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// How the object store is reached.
+    #[serde(default)]
+    pub store: StoreConfig,
     /// The columns. Without them they are learnt from the first events.
     #[serde(default)]
     pub columns: Option<Vec<ColumnConfig>>,
@@ -66,6 +78,15 @@ pub struct ParquetConfig {
     /// A file is finished once its first row is this old, in milliseconds.
     #[serde(default = "age_ms_max")]
     pub age_ms_max: u64,
+    /// Levels of folders: `date` and `hour` of the event's time in UTC, or columns by their values.
+    #[serde(default)]
+    pub partition_by: Vec<String>,
+    /// Most files that are open at a time; at the bound the commit with the most of them is finished.
+    #[serde(default = "open_files_max")]
+    pub open_files_max: usize,
+    /// Write a manifest for each commit, which makes its files one thing to read.
+    #[serde(default)]
+    pub manifest: bool,
     /// `snappy`, `lz4`, `zstd` or `none`.
     #[serde(default)]
     pub compression: Compression,
@@ -92,6 +113,9 @@ fn bytes_max() -> u64 {
 fn age_ms_max() -> u64 {
     60_000
 }
+fn open_files_max() -> usize {
+    100
+}
 fn memory_bytes_max() -> u64 {
     256 * 1024 * 1024
 }
@@ -101,6 +125,8 @@ impl ParquetConfig {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            url: None,
+            store: StoreConfig::default(),
             columns: None,
             learn_events: learn_events(),
             evolve: None,
@@ -113,8 +139,32 @@ impl ParquetConfig {
             rows_max: rows_max(),
             bytes_max: bytes_max(),
             age_ms_max: age_ms_max(),
+            partition_by: Vec::new(),
+            open_files_max: open_files_max(),
+            manifest: false,
             compression: Compression::default(),
             memory_bytes_max: memory_bytes_max(),
+        }
+    }
+
+    /// Where the files are, or what is wrong with the URL.
+    pub fn place(&self) -> Result<Place, String> {
+        match &self.url {
+            Some(url) => Place::of_url(url),
+            None => Ok(Place::Dir(self.dir.clone())),
+        }
+    }
+
+    /// Where the files are, in words.
+    pub fn shown_url(&self) -> String {
+        self.url.clone().unwrap_or_else(|| self.dir.display().to_string())
+    }
+
+    /// The folder, if it is one of the disk.
+    pub fn local_dir(&self) -> Option<PathBuf> {
+        match self.place() {
+            Ok(Place::Dir(dir)) => Some(dir),
+            _ => None,
         }
     }
 
@@ -124,8 +174,24 @@ impl ParquetConfig {
         let mut problem = |field, message: String, help: &str| {
             found.push(Problem { field, message, help: help.to_owned() });
         };
-        if self.dir.as_os_str().is_empty() {
-            problem("dir", "`dir` is empty".to_owned(), "name a folder for the files");
+        match (self.dir == Path::new(""), &self.url) {
+            (true, None) => problem(
+                "dir",
+                "there is neither `dir` nor `url`".to_owned(),
+                "name a folder for the files with `dir`, or an object store with `url`",
+            ),
+            (false, Some(_)) => {
+                problem("url", "there are both `dir` and `url`".to_owned(), "the files go to one place: leave one out")
+            }
+            (_, Some(url)) => {
+                if let Err(reason) = Place::of_url(url) {
+                    problem("url", format!("`{url}` is no store: {reason}"), "for instance s3://bucket/lake");
+                }
+            }
+            (false, None) => {}
+        }
+        for (field, message, help) in self.store.problems() {
+            problem(field, message, help);
         }
         for (field, value, least) in [
             ("learn_events", self.learn_events as u64, 1),
@@ -135,6 +201,7 @@ impl ParquetConfig {
             ("bytes_max", self.bytes_max, 64 * 1024),
             ("age_ms_max", self.age_ms_max, 10),
             ("memory_bytes_max", self.memory_bytes_max, 1024 * 1024),
+            ("open_files_max", self.open_files_max as u64, 1),
         ] {
             if value < least {
                 problem(field, format!("`{field}` is {value}"), &format!("use a number from {least}"));
@@ -153,6 +220,15 @@ impl ParquetConfig {
                 "the path is empty".to_owned(),
                 "name a file, write \"drop\" to keep no dead letters, or remove the key for the default file",
             );
+        }
+        for (at, name) in self.partition_by.iter().enumerate() {
+            if name.is_empty() || self.partition_by[..at].contains(name) {
+                let message = format!("`{name}` is no level of folders, or is there twice");
+                problem("partition_by", message, "use \"date\", \"hour\" and names of columns, each once");
+            } else if name == "_partition" || name == "_offset" || name == "_time" || name == "_data" {
+                let message = format!("no folders are made of `{name}`");
+                problem("partition_by", message, "use \"date\", \"hour\" and names of columns with few values");
+            }
         }
         match &self.columns {
             Some(columns) => declared::problems(columns, self.nested, self.on_mismatch, &mut found),

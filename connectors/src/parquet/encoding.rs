@@ -9,7 +9,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::config::Compression;
+use super::config::{Compression, ParquetConfig};
 
 /// Rows of a row group: what readers hand to one thread.
 const GROUP_ROWS_MAX: usize = 128 * 1024;
@@ -20,8 +20,8 @@ const GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 const DICTIONARY_BYTES_MAX: usize = 256 * 1024;
 
 /// Settings of the writer for a file with these columns.
-pub fn properties(compression: Compression, schema: &Schema, metadata: Vec<KeyValue>) -> WriterProperties {
-    let codec = match compression {
+pub fn properties(config: &ParquetConfig, schema: &Schema, metadata: Vec<KeyValue>) -> WriterProperties {
+    let codec = match config.compression {
         Compression::Snappy => Codec::SNAPPY,
         Compression::Lz4 => Codec::LZ4_RAW,
         Compression::Zstd => Codec::ZSTD(Default::default()),

@@ -1,27 +1,28 @@
-//! One file: rows gather in a table, go in row batches to the parquet crate's writer, and the whole is synced and renamed.
+//! One file of the local disk, for who writes one at a time: rows gather in a table, go in row batches to the parquet crate's writer,
+//! and the whole is synced and renamed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use engine::event::Event;
 use engine::lane::Enrichment;
-use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
-use super::config::{Compression, ParquetConfig};
-use super::encoding::properties;
+use super::config::ParquetConfig;
+use super::encoder::Encoder;
 use super::learn::Learner;
-use super::names;
+use super::names::{Lake, Name, Part};
 use super::schema::Schema;
 use super::spread::Refused;
+use super::store::{Local, StoreError, TEMPORARY};
 use super::table::{Body, Table};
 
 /// Rows that gather before they are encoded: enough for the encoder's loops, few enough to stay in the cache.
-const TABLE_ROWS_MAX: usize = 8192;
+pub(super) const TABLE_ROWS_MAX: usize = 8192;
 /// Bytes that gather, looked at every so many rows. With events of the largest size that is far from 2 GiB.
-const TABLE_BYTES_MAX: usize = 16 * 1024 * 1024;
-const TABLE_ROWS_CHECK: usize = 64;
+pub(super) const TABLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const TABLE_ROWS_CHECK: usize = 64;
 
 const _: () =
     assert!(TABLE_BYTES_MAX + (TABLE_ROWS_CHECK + 1) * engine::limits::EVENT_BYTES_MAX * 6 < i32::MAX as usize);
@@ -29,20 +30,9 @@ const _: () =
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The disk says no.
-    #[error("cannot write {path}: {error}; is the disk full, or the folder not ours to write?")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// Two endpoints would remove each other's open files.
-    #[error("another endpoint or node writes into {dir}; give each endpoint a folder of its own")]
-    InUse {
-        /// The folder.
-        dir: PathBuf,
-    },
+    /// The disk or the object store says no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The encoder says no.
     #[error("cannot encode {path}: {error}")]
     Encode {
@@ -65,27 +55,15 @@ pub enum Pushed {
 
 /// An open file.
 pub struct FileWriter {
+    config: ParquetConfig,
     partition: u32,
     first: u64,
     last: u64,
     rows: u64,
     dir: PathBuf,
     temporary: PathBuf,
-    compression: Compression,
-    endpoint: String,
-    schema_version: u32,
     table: Table,
-    output: Output,
-    /// Bytes that the encoder holds in memory, as of its last row batch.
-    encoder_bytes: usize,
-}
-
-/// The encoder is made with the first rows: they have the schema of the file.
-enum Output {
-    Fresh(File),
-    Begun(Box<ArrowWriter<File>>),
-    /// An error came between; nothing more can be written.
-    Broken,
+    encoder: Encoder<File>,
 }
 
 impl FileWriter {
@@ -100,21 +78,24 @@ impl FileWriter {
     ) -> Result<Self, FileError> {
         let table = Table::new(schema, with_system);
         let table = if config.evolves() { table.observing() } else { table };
-        let temporary = config.dir.join(format!("{}p{partition:05}-{first:020}", names::TEMPORARY));
-        let file = File::create(&temporary).map_err(|error| FileError::Io { path: temporary.clone(), error })?;
+        let temporary = config.dir.join(format!("{TEMPORARY}p{partition:05}-{first:020}"));
+        let file = File::create(&temporary).map_err(|error| StoreError::Io { path: temporary.clone(), error })?;
+        let metadata = [
+            ("anabranch.endpoint", endpoint.to_owned()),
+            ("anabranch.partition", partition.to_string()),
+            ("anabranch.schema_version", schema.version.to_string()),
+        ]
+        .map(|(key, value)| KeyValue::new(key.to_owned(), value));
         Ok(Self {
+            config: config.clone(),
             partition,
             first,
             last: first,
             rows: 0,
             dir: config.dir.clone(),
             temporary,
-            compression: config.compression,
-            endpoint: endpoint.to_owned(),
-            schema_version: schema.version,
             table,
-            output: Output::Fresh(file),
-            encoder_bytes: 0,
+            encoder: Encoder::new(file, metadata.into()),
         })
     }
 
@@ -154,7 +135,8 @@ impl FileWriter {
 
     /// Removes a file into which nothing was written.
     pub fn discard(self) -> Result<(), FileError> {
-        std::fs::remove_file(&self.temporary).map_err(|error| FileError::Io { path: self.temporary, error })
+        let removed = std::fs::remove_file(&self.temporary);
+        removed.map_err(|error| StoreError::Io { path: self.temporary, error }.into())
     }
 
     /// Rows so far.
@@ -164,26 +146,18 @@ impl FileWriter {
 
     /// Bytes written so far, and those that will be when what is in memory is encoded, roughly.
     pub fn bytes(&self) -> u64 {
-        let written = match &self.output {
-            Output::Begun(writer) => writer.bytes_written() as u64,
-            Output::Fresh(_) | Output::Broken => 0,
-        };
-        written + self.memory_bytes()
+        self.encoder.bytes_written() + self.memory_bytes()
     }
 
     /// Bytes in memory, roughly.
     pub fn memory_bytes(&self) -> u64 {
-        (self.encoder_bytes + self.table.byte_len()) as u64
+        (self.encoder.memory_bytes() + self.table.byte_len()) as u64
     }
 
     /// Writes everything in memory to the file, as a row group of its own.
     pub fn spill(&mut self) -> Result<(), FileError> {
         self.encode()?;
-        if let Output::Begun(writer) = &mut self.output {
-            writer.flush().map_err(|error| FileError::Encode { path: self.temporary.clone(), error })?;
-        }
-        self.encoder_bytes = 0;
-        Ok(())
+        self.encoder.flush().map_err(|error| FileError::Encode { path: self.temporary.clone(), error })
     }
 
     fn encode(&mut self) -> Result<(), FileError> {
@@ -191,30 +165,14 @@ impl FileWriter {
             return Ok(());
         }
         let rows = self.table.take();
-        let failed = |error| FileError::Encode { path: self.temporary.clone(), error };
-        let mut writer = match std::mem::replace(&mut self.output, Output::Broken) {
-            Output::Begun(writer) => writer,
-            Output::Fresh(file) => {
-                let metadata = [
-                    ("anabranch.endpoint", self.endpoint.clone()),
-                    ("anabranch.partition", self.partition.to_string()),
-                    ("anabranch.schema_version", self.schema_version.to_string()),
-                ]
-                .map(|(key, value)| KeyValue::new(key.to_owned(), value));
-                let properties = properties(self.compression, rows.schema_ref(), metadata.into());
-                Box::new(ArrowWriter::try_new(file, rows.schema(), Some(properties)).map_err(failed)?)
-            }
-            Output::Broken => return Err(failed(ParquetError::General("an earlier write failed".to_owned()))),
-        };
-        writer.write(&rows).map_err(failed)?;
-        self.encoder_bytes = writer.memory_size();
-        self.output = Output::Begun(writer);
-        Ok(())
+        let written = self.encoder.write(&self.config, &rows);
+        written.map_err(|error| FileError::Encode { path: self.temporary.clone(), error })
     }
 
     /// Encodes the rest and gives the file its name. Once this returns it survives power loss.
     pub fn finish(self) -> Result<Finished, FileError> {
-        let path = self.dir.join(names::file_name(self.partition, self.first, self.last));
+        let name = Name { partition: self.partition, first: self.first, last: self.last, part: Part::Whole };
+        let path = self.dir.join(name.to_string());
         let range = [("first_offset", self.first), ("last_offset", self.last), ("rows", self.rows)];
         self.finish_with(path, &range)
     }
@@ -228,22 +186,16 @@ impl FileWriter {
 
     fn finish_with(mut self, path: PathBuf, metadata: &[(&str, u64)]) -> Result<Finished, FileError> {
         self.encode()?;
-        let encode = |error| FileError::Encode { path: self.temporary.clone(), error };
-        let Output::Begun(mut writer) = self.output else {
-            return Err(encode(ParquetError::General("a file without rows".to_owned())));
-        };
-        for (key, number) in metadata {
-            writer.append_key_value_metadata(KeyValue::new(format!("anabranch.{key}"), number.to_string()));
-        }
-        writer.finish().map_err(encode)?;
-        let bytes = writer.bytes_written() as u64;
+        let metadata: Vec<_> = metadata.iter().map(|(key, number)| (*key, number.to_string())).collect();
+        let encoded = self.encoder.finish(&metadata);
+        let mut encoded = encoded.map_err(|error| FileError::Encode { path: self.temporary.clone(), error })?;
         let named = (|| {
-            writer.inner().sync_all()?;
+            encoded.output().sync_all()?;
             std::fs::rename(&self.temporary, &path)?;
             crate::hub::sync_dir(&self.dir)
         })();
-        named.map_err(|error| FileError::Io { path: path.clone(), error })?;
-        Ok(Finished { path, bytes, rows: self.rows, next: self.last + 1 })
+        named.map_err(|error| StoreError::Io { path: path.clone(), error })?;
+        Ok(Finished { path, bytes: encoded.bytes, rows: self.rows, next: self.last + 1 })
     }
 }
 
@@ -261,15 +213,11 @@ pub struct Finished {
 }
 
 /// Makes the folder, takes it for as long as the result lives, and clears what an earlier run did not finish.
-pub fn prepare_dir(dir: &Path) -> Result<File, FileError> {
-    let prepared = (|| {
-        std::fs::create_dir_all(dir)?;
-        let lock = names::lock(dir)?;
-        names::remove_temporary(dir)?;
-        Ok(lock)
-    })();
-    prepared.map_err(|error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => FileError::InUse { dir: dir.to_owned() },
-        _ => FileError::Io { path: dir.to_owned(), error },
-    })
+pub fn prepare_dir(dir: &Path) -> Result<Local, FileError> {
+    let local = Local::take(dir)?;
+    for path in Lake::of(local.entries()?).temporary {
+        let path = dir.join(path);
+        std::fs::remove_file(&path).map_err(|error| StoreError::Io { path, error })?;
+    }
+    Ok(local)
 }

@@ -1,32 +1,38 @@
-//! The endpoint at work: deliveries into the open files of their partitions, files finished by rows, bytes, age and memory,
-//! deliveries settled with their file.
+//! The endpoint at work: deliveries into the open commits of their partitions, commits finished by rows, bytes, age and memory,
+//! deliveries settled with their commit.
 
-use std::collections::btree_map::Entry;
+mod start;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::filter::body_text;
-use engine::lane::Delivery;
 use engine::parse::Parser;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
+use super::commit::{Commit, Committed, Writing};
 use super::config::ParquetConfig;
-use super::file::{FileError, FileWriter, Pushed, prepare_dir};
+use super::file::FileError;
+use super::layout::Layout;
 use super::learn::Learner;
-use super::names::resume_offsets;
 use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
+use super::store::{Again, Place, Store, StoreError};
 use super::table::Body;
 use crate::rate_limited::RateLimited;
 use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
+use start::Home;
 
 /// How often it is said that rows are in finished files already.
 const SKIPS_SAID_EVERY: Duration = Duration::from_secs(10);
 /// Members without a column for want of room that are kept in mind, so that each is said once.
 const BEYOND_MAX: usize = 10_000;
-/// Longest wait for enough events to learn the columns from.
-const LEARN_MAX: Duration = Duration::from_secs(2);
+/// Longest time for what is open once the feed has ended: a node that stops waits no longer.
+const END_MAX: Duration = Duration::from_secs(8);
+/// Commits that are finished at a time: so many requests of an object store wait side by side.
+const FINISHING_MAX: usize = 8;
 
 /// Why the endpoint stopped. What is not settled comes again.
 #[derive(Debug, thiserror::Error)]
@@ -40,34 +46,49 @@ pub enum SinkError {
     /// The file for dead letters.
     #[error(transparent)]
     Refused(#[from] RefusedError),
-    /// The runtime for its timers.
-    #[error("cannot start a timer: {0}")]
-    Timer(std::io::Error),
+    /// The runtime for its timers and requests.
+    #[error("cannot start a runtime: {0}")]
+    Runtime(std::io::Error),
+    /// Folders cannot be made as configured.
+    #[error(
+        "`partition_by` names the column `{column}` of type {kind}; folders are made of texts, whole numbers and booleans"
+    )]
+    Layout {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// The store did not take in time what was open at the end.
+    #[error("the files that were open are not finished after {} s; their events come again after the next start", END_MAX.as_secs())]
+    NotFinished,
 }
 
-struct OpenFile {
-    writer: FileWriter,
-    tickets: Vec<SettleTicket>,
-    since: Instant,
-    /// Its memory as last counted into the sum.
-    memory_bytes: u64,
+impl From<StoreError> for SinkError {
+    fn from(error: StoreError) -> Self {
+        Self::File(error.into())
+    }
 }
 
 struct Sink {
     name: String,
     config: ParquetConfig,
+    layout: Layout,
+    store: Box<dyn Store>,
+    again: Again,
     schema: Schema,
     /// What had no column in finished files; `None` where the schema stays as it is.
     learner: Option<Learner>,
+    home: Home,
     dead_letters: DeadLetters,
     parser: Parser,
     text: String,
-    open: BTreeMap<u32, OpenFile>,
+    open: BTreeMap<u32, Commit>,
     /// Behind what finished files cover, per partition.
     done: BTreeMap<u32, u64>,
-    /// When the oldest open file is to be finished.
+    /// When the oldest open commit is to be finished.
     deadline: Option<Instant>,
-    /// Of all open files.
+    /// Of all open commits.
     memory_bytes: u64,
     skipped_rows: usize,
     skips: RateLimited,
@@ -78,43 +99,72 @@ struct Sink {
 
 /// Runs the endpoint on this thread until its feed ends; then all files are finished.
 pub fn run_blocking(name: &str, config: ParquetConfig, feed: Feed, stats: Arc<SinkStats>) -> Result<(), SinkError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(SinkError::Timer)?;
-    runtime.block_on(run(name, config, feed, stats))
+    let runtime = match config.place() {
+        // Uploads go on while this thread encodes.
+        Ok(Place::S3 { .. } | Place::Azure { .. }) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("upload").enable_all().build()
+        }
+        _ => tokio::runtime::Builder::new_current_thread().enable_time().build(),
+    };
+    runtime.map_err(SinkError::Runtime)?.block_on(run(name, config, feed, stats))
 }
 
-/// As [`run_blocking`], within a runtime that has timers. Dropped half-way it leaves what a crash would.
-pub(super) async fn run(
+/// As [`run_blocking`], within a runtime. Dropped half-way it leaves what a crash would.
+pub(super) async fn run(name: &str, config: ParquetConfig, feed: Feed, stats: Arc<SinkStats>) -> Result<(), SinkError> {
+    let again = Again::new(name, stats.clone());
+    let place = config.place().map_err(|reason| StoreError::Settings { url: config.shown_url(), reason })?;
+    let store = super::store::open(&place, &config.store, &again)?;
+    run_in(name, config, feed, stats, store, again).await
+}
+
+/// As [`run`] with a store that is open.
+pub(super) async fn run_in(
+    name: &str,
+    config: ParquetConfig,
+    feed: Feed,
+    stats: Arc<SinkStats>,
+    store: Box<dyn Store>,
+    again: Again,
+) -> Result<(), SinkError> {
+    let ended = feed.ended();
+    let too_late = async {
+        ended.await;
+        tokio::time::sleep(END_MAX).await;
+    };
+    tokio::select! {
+        biased;
+        result = work(name, config, feed, stats, store, again) => result,
+        () = too_late => Err(SinkError::NotFinished),
+    }
+}
+
+async fn work(
     name: &str,
     config: ParquetConfig,
     mut feed: Feed,
     stats: Arc<SinkStats>,
+    store: Box<dyn Store>,
+    again: Again,
 ) -> Result<(), SinkError> {
-    let _lock = prepare_dir(&config.dir)?;
     let mut parser = Parser::default();
     let mut waiting = Vec::new();
-    let mut beyond = Vec::new();
     let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
-    let schema = match Schema::of(&config)? {
-        Some(schema) => schema,
-        None => {
-            let learner = learn(&config, &mut feed, &mut parser, &mut waiting).await;
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
-            let refused = learner.begin(&mut schema);
-            schema.save(&config.dir)?;
-            beyond = refused;
-            schema
-        }
+    let done = start::clean(&config, &*store, &again).await?;
+    let mut home = Home::of(&config, &*store, &again).await?;
+    let found = start::schema(&config, &mut home, &*store, &again, &mut feed, &mut parser, &mut waiting).await?;
+    let Some((schema, beyond)) = found else {
+        return Ok(());
     };
-    let done = resume_offsets(&config.dir).map_err(|error| FileError::Io { path: config.dir.clone(), error })?;
-    let done = done.into_iter().collect();
-    let name = name.to_owned();
+    let layout = Layout::new(&config.partition_by);
+    start::check_layout(&layout, &schema)?;
     let mut sink = Sink {
-        name,
+        name: name.to_owned(),
         learner: config.evolves().then(|| Learner::new(config.columns_max)),
+        home,
         config,
+        layout,
+        store,
+        again,
         schema,
         dead_letters,
         parser,
@@ -130,60 +180,39 @@ pub(super) async fn run(
     };
     sink.say_beyond(beyond);
     for handed in waiting {
-        sink.take(handed)?;
+        sink.take(handed).await?;
     }
     loop {
         let handed = match sink.deadline {
             Some(deadline) => match tokio::time::timeout_at(deadline, feed.next()).await {
                 Ok(handed) => handed,
                 Err(_) => {
-                    sink.finish_aged()?;
+                    sink.finish_aged().await?;
                     continue;
                 }
             },
             None => feed.next().await,
         };
         match handed {
-            Some(handed) => sink.take(handed)?,
+            Some(handed) => sink.take(handed).await?,
             None => break,
         }
         // Under load the feed never lets the timer speak.
         if sink.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            sink.finish_aged()?;
+            sink.finish_aged().await?;
         }
     }
-    let partitions: Vec<u32> = sink.open.keys().copied().collect();
-    partitions.into_iter().try_for_each(|partition| sink.finish(partition))
-}
-
-/// Takes deliveries until there are enough events, or no more come for a while.
-async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Learner {
-    let mut learner = Learner::new(config.columns_max);
-    let mut text = String::new();
-    let mut deadline = None;
-    while learner.events() < config.learn_events {
-        let handed = match deadline {
-            None => feed.next().await,
-            Some(deadline) => match tokio::time::timeout_at(deadline, feed.next()).await {
-                Ok(handed) => handed,
-                Err(_) => break,
-            },
-        };
-        let Some(handed) = handed else { break };
-        deadline.get_or_insert_with(|| Instant::now() + LEARN_MAX.min(Duration::from_millis(config.age_ms_max)));
-        for event in handed.delivery.events() {
-            if let Some(Ok(document)) = body_text(&event, &mut text).map(|text| parser.parse(text)) {
-                learner.see(document.root());
-            }
-        }
-        waiting.push(handed);
-    }
-    learner
+    sink.finish(|_| true).await
 }
 
 impl Sink {
-    fn take(&mut self, handed: Handed) -> Result<(), SinkError> {
-        let Handed { delivery, ticket } = handed;
+    fn writing(&self) -> Writing<'_> {
+        let Self { name, config, layout, store, again, .. } = self;
+        Writing { endpoint: name, config, layout, store: &**store, again }
+    }
+
+    async fn take(&mut self, handed: Handed) -> Result<(), SinkError> {
+        let Handed { delivery, covers_from, ticket } = handed;
         let partition = delivery.batch.partition();
         let done = self.done.get(&partition).copied().unwrap_or(0);
         let rows = delivery.len();
@@ -195,21 +224,26 @@ impl Sink {
         if delivery.len() < rows {
             self.skipped(rows - delivery.len());
         }
-        let Self { parser, text, dead_letters, .. } = self;
-        let (mut parser, mut text) = (std::mem::take(parser), std::mem::take(text));
-        let mut dead_letters = std::mem::take(dead_letters);
-        let open = self.open_file(partition, &delivery)?;
+        // No file covers what was lost.
+        if self.open.get(&partition).is_some_and(|open| open.next() < covers_from) {
+            self.finish(|at| at == partition).await?;
+        }
+        self.open_commit(partition, covers_from).await?;
+        let Self { name, config, layout, store, again, parser, text, open, dead_letters, .. } = self;
+        let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+        let Some(open) = open.get_mut(&partition) else { return Ok(()) };
         for event in delivery.events() {
-            let text = body_text(&event, &mut text);
+            let text = body_text(&event, text);
             let document = text.and_then(|text| parser.parse(text).ok());
             let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
-            if let Pushed::Refused(refused) = open.writer.push(&event, &delivery.enrichments, body)? {
-                dead_letters.add(&event, &refused)?;
+            match open.push(&event, &delivery.enrichments, body) {
+                Ok(false) => {}
+                Ok(true) => open.encode(writing).await?,
+                Err(refused) => dead_letters.add(&event, &refused)?,
             }
         }
-        open.tickets.push(ticket);
-        (self.parser, self.text, self.dead_letters) = (parser, text, dead_letters);
-        self.finish_large(partition)
+        open.keep(ticket);
+        self.finish_large(partition).await
     }
 
     /// Rows that finished files hold already. Right after a start that is the replay; at any other time, or in large numbers, it
@@ -221,29 +255,25 @@ impl Sink {
         }
     }
 
-    fn open_file(&mut self, partition: u32, delivery: &Delivery) -> Result<&mut OpenFile, SinkError> {
-        if !self.open.contains_key(&partition) {
-            self.evolve()?;
+    async fn open_commit(&mut self, partition: u32, covers_from: u64) -> Result<(), SinkError> {
+        if self.open.contains_key(&partition) {
+            return Ok(());
         }
-        Ok(match self.open.entry(partition) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(vacant) => {
-                let first = delivery.events().next().map_or(0, |event| event.offset());
-                let writer = FileWriter::create(&self.config, &self.schema, true, &self.name, partition, first)?;
-                let since = Instant::now();
-                let deadline = since + Duration::from_millis(self.config.age_ms_max);
-                self.deadline.get_or_insert(deadline);
-                vacant.insert(OpenFile { writer, tickets: Vec::new(), since, memory_bytes: 0 })
-            }
-        })
+        self.evolve().await?;
+        let first = self.done.get(&partition).copied().unwrap_or(0).max(covers_from);
+        let commit = Commit::begin(&self.schema, self.learner.is_some(), partition, first);
+        self.deadline.get_or_insert(commit.since() + Duration::from_millis(self.config.age_ms_max));
+        self.open.insert(partition, commit);
+        Ok(())
     }
 
     /// Columns for what had none in finished files, before the next file begins.
-    fn evolve(&mut self) -> Result<(), SinkError> {
+    async fn evolve(&mut self) -> Result<(), SinkError> {
         let Some(learner) = self.learner.as_mut().filter(|learner| !learner.is_empty()) else { return Ok(()) };
         let learnt = learner.evolve(&mut self.schema);
         if learnt.change.is_any() {
-            self.schema.save(&self.config.dir)?;
+            self.schema.save(self.home.dir())?;
+            self.home.keep(&*self.store, &self.again).await?;
             let (version, added, widened) =
                 (self.schema.version, learnt.change.added.len(), learnt.change.widened.len());
             tracing::info!(endpoint = self.name, version, added, widened, "later files have more columns");
@@ -271,59 +301,82 @@ impl Sink {
         }
     }
 
-    fn finish_aged(&mut self) -> Result<(), SinkError> {
+    async fn finish_aged(&mut self) -> Result<(), SinkError> {
         let (now, age) = (Instant::now(), Duration::from_millis(self.config.age_ms_max));
         let aged: Vec<u32> =
-            self.open.iter().filter(|(_, open)| open.since + age <= now).map(|(partition, _)| *partition).collect();
-        aged.into_iter().try_for_each(|partition| self.finish(partition))
+            self.open.iter().filter(|(_, open)| open.since() + age <= now).map(|(partition, _)| *partition).collect();
+        self.finish(|partition| aged.contains(&partition)).await
     }
 
-    /// Finishes the partition's file if it has its size, and writes out the largest of all while memory is short.
-    fn finish_large(&mut self, partition: u32) -> Result<(), SinkError> {
+    /// Finishes the partition's commit if it has its size, and writes out the largest of all while memory is short.
+    async fn finish_large(&mut self, partition: u32) -> Result<(), SinkError> {
         if let Some(open) = self.open.get_mut(&partition) {
-            if open.writer.rows() >= self.config.rows_max || open.writer.bytes() >= self.config.bytes_max {
-                return self.finish(partition);
+            if open.rows() >= self.config.rows_max || open.file_bytes() >= self.config.bytes_max {
+                return self.finish(|at| at == partition).await;
             }
             count_memory(open, &mut self.memory_bytes);
         }
+        while self.open.values().map(Commit::files).sum::<usize>() > self.config.open_files_max {
+            let Some(most) = self.open.iter().max_by_key(|(_, open)| open.files()).map(|(at, _)| *at) else { break };
+            self.finish(|at| at == most).await?;
+        }
         while self.memory_bytes > self.config.memory_bytes_max {
-            let Some(largest) = self.open.values_mut().max_by_key(|open| open.memory_bytes) else { break };
-            largest.writer.spill()?;
-            count_memory(largest, &mut self.memory_bytes);
+            let Self { name, config, layout, store, again, open, memory_bytes, .. } = self;
+            let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+            let Some((partition, largest)) = open.iter_mut().max_by_key(|(_, open)| open.counted_bytes) else { break };
+            let (partition, before) = (*partition, largest.counted_bytes);
+            largest.spill(writing).await?;
+            count_memory(largest, memory_bytes);
+            // What is left waits for the rest of a part: only the end of the file sends it.
+            if largest.counted_bytes > before / 2 {
+                self.finish(|at| at == partition).await?;
+            }
         }
         Ok(())
     }
 
-    fn finish(&mut self, partition: u32) -> Result<(), SinkError> {
-        let Some(open) = self.open.remove(&partition) else { return Ok(()) };
-        self.memory_bytes -= open.memory_bytes;
+    /// Finishes the open commits of these partitions, side by side. In each partition one commit is kept before the next begins.
+    async fn finish(&mut self, is_meant: impl Fn(u32) -> bool) -> Result<(), SinkError> {
+        let meant: Vec<Commit> =
+            self.open.extract_if(.., |partition, _| is_meant(*partition)).map(|(_, open)| open).collect();
+        self.memory_bytes -= meant.iter().map(|open| open.counted_bytes).sum::<u64>();
         let age = Duration::from_millis(self.config.age_ms_max);
-        self.deadline = self.open.values().map(|open| open.since + age).min();
+        self.deadline = self.open.values().map(|open| open.since() + age).min();
         // The tickets settle refused events too.
         self.dead_letters.write()?;
         if let Some(learner) = &mut self.learner {
-            open.writer.teach(learner);
+            meant.iter().for_each(|open| open.teach(learner));
         }
-        if open.writer.rows() == 0 {
-            open.writer.discard()?;
-            open.tickets.into_iter().for_each(SettleTicket::settle);
-            return Ok(());
-        }
-        let mismatches = open.writer.mismatches();
-        let file = open.writer.finish()?;
-        tracing::debug!(endpoint = self.name, file = %file.path.display(), rows = file.rows, bytes = file.bytes, "file finished");
-        self.done.insert(partition, file.next);
-        SinkStats::add(&self.stats.delivered_events, file.rows);
-        SinkStats::add(&self.stats.delivered_bytes, file.bytes);
-        SinkStats::add(&self.stats.files, 1);
+        let (meant, empty): (Vec<Commit>, Vec<Commit>) = meant.into_iter().partition(|open| open.rows() > 0);
+        empty.into_iter().for_each(Commit::settle);
+        let writing = self.writing();
+        let finishing =
+            futures_util::stream::iter(meant).map(|open| open.finish(writing)).buffer_unordered(FINISHING_MAX);
+        // Kept here until all are done: what is kept in files is settled even if another one fails.
+        let mut kept: Vec<Committed> = Vec::new();
+        let result = finishing.try_for_each(|committed| {
+            kept.push(committed);
+            std::future::ready(Ok(()))
+        });
+        let result = result.await;
+        kept.into_iter().for_each(|committed| self.settle(committed));
+        result.map_err(SinkError::from)
+    }
+
+    fn settle(&mut self, committed: Committed) {
+        let Committed { name, files, rows, mismatches, bytes, tickets } = committed;
+        tracing::debug!(endpoint = self.name, commit = %name, rows, bytes, files = files.len(), "commit finished");
+        self.done.insert(name.partition, name.last + 1);
+        SinkStats::add(&self.stats.delivered_events, rows);
+        SinkStats::add(&self.stats.delivered_bytes, bytes);
+        SinkStats::add(&self.stats.files, files.len() as u64);
         SinkStats::add(&self.stats.mismatched_events, mismatches);
-        open.tickets.into_iter().for_each(SettleTicket::settle);
-        Ok(())
+        tickets.into_iter().for_each(SettleTicket::settle);
     }
 }
 
-fn count_memory(open: &mut OpenFile, sum: &mut u64) {
-    let now = open.writer.memory_bytes();
-    *sum = *sum + now - open.memory_bytes;
-    open.memory_bytes = now;
+fn count_memory(open: &mut Commit, sum: &mut u64) {
+    let now = open.memory_bytes();
+    *sum = *sum + now - open.counted_bytes;
+    open.counted_bytes = now;
 }

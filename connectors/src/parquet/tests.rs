@@ -1,6 +1,7 @@
 //! Files read back by the parquet crate: what columns hold, that nothing is lost, that each offset is there once after any crash.
 
 mod crash;
+mod faults;
 mod nothing_is_lost;
 mod oracle;
 mod schemas;
@@ -44,6 +45,11 @@ fn rows(dir: &Path) -> Vec<Row> {
 fn batches(path: &Path) -> Vec<RecordBatch> {
     let file = std::fs::File::open(path).expect("a file");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file").build().expect("a reader");
+    reader.map(|batch| batch.expect("rows")).collect()
+}
+
+fn batches_of(content: bytes::Bytes) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(content).expect("a Parquet file").build().expect("a reader");
     reader.map(|batch| batch.expect("rows")).collect()
 }
 

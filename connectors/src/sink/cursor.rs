@@ -9,6 +9,8 @@ use std::sync::Mutex;
 struct Partition {
     /// Everything before it has been handed out or was not wanted.
     handed: u64,
+    /// Nothing is lost from here to `handed`.
+    whole_from: u64,
     /// First offset of every delivery that is not settled.
     open: BTreeMap<u64, ()>,
 }
@@ -20,7 +22,12 @@ pub struct Cursors(Vec<Mutex<Partition>>);
 impl Cursors {
     /// Starts at these offsets, one per partition.
     pub fn new(start: &[u64]) -> Self {
-        Self(start.iter().map(|handed| Mutex::new(Partition { handed: *handed, open: BTreeMap::new() })).collect())
+        Self(
+            start
+                .iter()
+                .map(|handed| Mutex::new(Partition { handed: *handed, whole_from: *handed, open: BTreeMap::new() }))
+                .collect(),
+        )
     }
 
     /// Number of partitions.
@@ -44,11 +51,13 @@ impl Cursors {
         (0..self.partitions()).map(|partition| self.lock(partition).open.len()).sum()
     }
 
-    pub(super) fn hand(&self, partition: u32, first: u64, end: u64) {
+    /// Gives the offset from which nothing is lost.
+    pub(super) fn hand(&self, partition: u32, first: u64, end: u64) -> u64 {
         let mut partition = self.lock(partition);
         debug_assert!(first >= partition.handed, "deliveries of a partition come in order");
         partition.open.insert(first, ());
         partition.handed = end;
+        partition.whole_from
     }
 
     pub(super) fn settle(&self, partition: u32, first: u64) {
@@ -60,6 +69,12 @@ impl Cursors {
     pub fn advance(&self, partition: u32, offset: u64) {
         let mut partition = self.lock(partition);
         partition.handed = partition.handed.max(offset);
+    }
+
+    /// What `partition` had before `offset` and was not handed out is lost.
+    pub fn lost(&self, partition: u32, offset: u64) {
+        let mut partition = self.lock(partition);
+        partition.whole_from = partition.whole_from.max(offset);
     }
 
     fn lock(&self, partition: u32) -> std::sync::MutexGuard<'_, Partition> {

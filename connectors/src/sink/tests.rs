@@ -54,3 +54,27 @@ fn rows_before_an_offset_are_cut() {
     assert_eq!(offsets(&whole.clone().from_offset(6).expect("one left")), [8]);
     assert!(whole.from_offset(9).is_none());
 }
+
+#[tokio::test]
+async fn what_is_lost_is_covered_by_no_delivery() {
+    let cursors = Arc::new(Cursors::new(&[3]));
+    let (sender, mut feed) = feed(8, cursors.clone());
+    sender.send(delivery(5, &[0], 1)).await.expect("open");
+    sender.advance(0, 9);
+    sender.send(delivery(10, &[0], 1)).await.expect("open");
+    sender.lost(0, 20);
+    sender.send(delivery(25, &[0], 1)).await.expect("open");
+    for expected in [3, 3, 20] {
+        assert_eq!(feed.next().await.expect("one").covers_from, expected);
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_hears_of_it_before_the_last_delivery() {
+    let (sender, mut feed) = feed(8, Arc::new(Cursors::new(&[0])));
+    sender.send(delivery(0, &[0], 1)).await.expect("open");
+    let ended = feed.ended();
+    drop(sender);
+    ended.await;
+    assert!(feed.next().await.is_some());
+}

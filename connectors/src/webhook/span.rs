@@ -22,7 +22,7 @@ pub(super) struct Open {
 impl Open {
     /// All events of a delivery, counted in `held` until they are done.
     pub fn span(handed: Handed, held: Rc<Cell<usize>>) -> Span {
-        let Handed { delivery, ticket } = handed;
+        let Handed { delivery, ticket, .. } = handed;
         let events = delivery.len();
         held.set(held.get() + 1);
         let open = Open { delivery, ticket: RefCell::new(Some(ticket)), left: Cell::new(events), held };

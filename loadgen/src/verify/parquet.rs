@@ -1,9 +1,11 @@
 //! A folder of Parquet files: every row is held against the event that the seed makes again, column by column.
 //!
-//! Files are read in the order of their names, each with the columns that it has. A row is told by `device_id` and `seq`; each other
-//! column that is called like a field, or like it with a kind of values behind a colon (`temp:string`), must say what the event said,
-//! if it is of a type that holds that exactly: text, truth values, whole numbers, doubles, decimals. Where a sink keeps what has or fits no
-//! column in `_rest`, a JSON object as text, each field without a value is looked up there.
+//! Files are read in the order of their names, each with the columns that it has. Where they lie in folders that say values
+//! (`site=site-7`), those are columns like any other, and a device's rows may be spread over folders: they are shown in the order of
+//! `_partition` and `_offset`. A row is told by `device_id` and `seq`; each other column that is called like a field, or like it with a kind
+//! of values behind a colon (`temp:string`), must say what the event said, if it is of a type that holds that exactly: text, truth values,
+//! whole numbers, doubles, decimals. Where a sink keeps what has or fits no column in `_rest`, a JSON object as text, each field without a
+//! value is looked up there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,9 @@ pub fn parquet(
         return Err(VerifyError::Io { path: folder.to_owned(), error });
     }
     let mut rows = 0;
+    let mut places = Vec::new();
     for path in files {
+        let said = folder_values(path.strip_prefix(folder).unwrap_or(&path));
         let wrong = |what: String| VerifyError::Parquet { path: path.clone(), what };
         let file = File::open(&path).map_err(|error| VerifyError::Io { path: path.clone(), error })?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -43,12 +47,43 @@ pub fn parquet(
             .map_err(|error| wrong(error.to_string()))?;
         for batch in reader {
             let batch = batch.map_err(|error| wrong(error.to_string()))?;
-            Rows::of(question, &batch).map_err(wrong)?.show(question, verifier, &mut rows, &path);
+            let here = Rows::of(question, &batch, &said).map_err(wrong)?;
+            here.show(question, verifier, &mut rows, &path, &mut places);
             told(rows);
         }
     }
+    places.sort_unstable();
+    for (position, (_, _, device, seq)) in places.into_iter().enumerate() {
+        verifier.see(device, seq, position as u64);
+    }
     Ok(rows)
 }
+
+/// What the folders of a path say: `site=a%2Fb` is `a/b` in the column `site`.
+fn folder_values(path: &Path) -> Vec<(String, Option<String>)> {
+    let folders = path.parent().into_iter().flat_map(Path::components);
+    let read = |folder: std::path::Component<'_>| {
+        let text = folder.as_os_str().to_str()?;
+        let (name, value) = text.split_once('=')?;
+        Some((unescaped(name), (value != "__HIVE_DEFAULT_PARTITION__").then(|| unescaped(value))))
+    };
+    folders.filter_map(read).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Where a row is in the log, and of which event: partition, offset, device, number.
+type Place = (i64, i64, u32, u32);
 
 fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), VerifyError> {
     let io = |error| VerifyError::Io { path: folder.to_owned(), error };
@@ -71,6 +106,10 @@ struct Rows<'a> {
     seq: &'a dyn Array,
     rest: Option<&'a dyn Array>,
     fields: Vec<Field<'a>>,
+    /// Fields whose values are in the names of folders.
+    said: Vec<(&'a str, FieldPlace, Option<&'a str>)>,
+    /// Partition and offset, where the order of the files is not that of the rows.
+    place: Option<(&'a dyn Array, &'a dyn Array)>,
 }
 
 /// A field and the columns that may say it, one for each kind of its values.
@@ -81,7 +120,11 @@ struct Field<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(question: &'a Question, batch: &'a RecordBatch) -> Result<Self, String> {
+    fn of(
+        question: &'a Question,
+        batch: &'a RecordBatch,
+        folders: &'a [(String, Option<String>)],
+    ) -> Result<Self, String> {
         let column = |name: &str| batch.column_by_name(name).map(|column| &**column);
         let needed = |name: &str| column(name).ok_or(format!("there is no column `{name}`, by which an event is told"));
         let (device, seq) = (needed("device_id")?, needed("seq")?);
@@ -116,10 +159,27 @@ impl<'a> Rows<'a> {
                 fields.push(Field { name, place, columns });
             }
         }
-        Ok(Self { batch, device, seq, rest, fields })
+        let find = |(name, value): &'a (String, Option<String>)| {
+            Some((name.as_str(), question.kept.model.find(name)?, value.as_deref()))
+        };
+        let said: Vec<_> = folders.iter().filter_map(find).collect();
+        let place = match folders.is_empty() {
+            true => None,
+            false => column("_partition").zip(column("_offset")),
+        };
+        // What a folder says is in no column.
+        fields.retain(|field: &Field<'_>| !said.iter().any(|(name, ..)| *name == field.name));
+        Ok(Self { batch, device, seq, rest, fields, said, place })
     }
 
-    fn show(&self, question: &Question, verifier: &mut Verifier<'_>, rows: &mut u64, path: &Path) {
+    fn show(
+        &self,
+        question: &Question,
+        verifier: &mut Verifier<'_>,
+        rows: &mut u64,
+        path: &Path,
+        places: &mut Vec<Place>,
+    ) {
         for row in 0..self.batch.num_rows() {
             let position = *rows;
             *rows += 1;
@@ -129,7 +189,22 @@ impl<'a> Rows<'a> {
                 verifier.strangers(1);
                 continue;
             };
-            verifier.see(device, seq, position);
+            let place = self.place.and_then(|(partition, offset)| number(partition, row).zip(number(offset, row)));
+            match place {
+                Some((partition, offset)) => places.push((partition as i64, offset as i64, device, seq)),
+                None => verifier.see(device, seq, position),
+            }
+            for (name, place, value) in &self.said {
+                let wanted = question.kept.model.value(question.kept.seed, device, seq, place);
+                if !folder_says(*value, wanted.as_ref()) {
+                    verifier.corrupt(|| {
+                        format!(
+                            "dev-{device:09} event {seq} in {}: the folder's `{name}` is not {wanted:?}",
+                            path.display()
+                        )
+                    });
+                }
+            }
             for field in &self.fields {
                 let wanted = question.kept.model.value(question.kept.seed, device, seq, &field.place);
                 if !self.says(row, field, wanted.as_ref()) {
@@ -189,6 +264,18 @@ fn is_exact(kind: &DataType) -> bool {
             | DataType::UInt32
             | DataType::Decimal128(..)
     )
+}
+
+/// As a folder's name has it: the empty text is nothing there.
+fn folder_says(value: Option<&str>, wanted: Option<&Value>) -> bool {
+    match (value, wanted) {
+        (None, Some(Value::Text(wanted))) => wanted.is_empty(),
+        (None, Some(_)) | (Some(_), None) => false,
+        (None, None) | (_, Some(Value::Other)) => true,
+        (Some(value), Some(Value::Text(wanted))) => value == *wanted,
+        (Some(value), Some(Value::Bool(wanted))) => value == if *wanted { "true" } else { "false" },
+        (Some(value), Some(wanted @ Value::Number { .. })) => value.parse().ok() == wanted.as_f64(),
+    }
 }
 
 fn rest_says(rest: &str, name: &str, wanted: &Value) -> bool {

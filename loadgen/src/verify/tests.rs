@@ -274,6 +274,59 @@ fn decimals_kinds_and_what_has_no_column_are_held_against_the_event_too() {
     assert_eq!(judged("kind").corrupted, 150);
 }
 
+/// The events by site and in turn over two folders, as a lake that is laid out by folders has them.
+fn lake_of(payloads: &[Vec<u8>], change: impl Fn(usize, &mut serde_json::Value)) -> tempfile::TempDir {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let folder = tempfile::tempdir().unwrap();
+    let mut events: Vec<serde_json::Value> =
+        payloads.iter().map(|event| serde_json::from_slice(event).unwrap()).collect();
+    events.iter_mut().enumerate().for_each(|(at, event)| change(at, event));
+    let mut sites: std::collections::BTreeMap<String, Vec<usize>> = std::collections::BTreeMap::new();
+    for (at, event) in events.iter().enumerate() {
+        sites.entry(format!("hour={:02}/site={}", at % 2, event["site"].as_str().unwrap())).or_default().push(at);
+    }
+    for (name, members) in sites {
+        let whole = |of: &dyn Fn(usize) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(members.iter().map(|at| of(*at))))
+        };
+        let ids = members.iter().map(|at| events[*at]["device_id"].as_str().unwrap());
+        let columns: [(&str, ArrayRef); 4] = [
+            ("_partition", whole(&|_| 3)),
+            ("_offset", whole(&|at| at as i64)),
+            ("device_id", Arc::new(StringArray::from_iter_values(ids))),
+            ("seq", whole(&|at| events[at]["seq"].as_i64().unwrap())),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let within = folder.path().join(&name);
+        std::fs::create_dir_all(&within).unwrap();
+        let file = std::fs::File::create(within.join("rows.parquet")).unwrap();
+        let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+    folder
+}
+
+#[test]
+fn folders_that_say_values_are_columns_and_do_not_disturb_the_order() {
+    let (kept, payloads) = run(500);
+    let question = question(kept, None);
+    let judged = |folder: &tempfile::TempDir| {
+        let mut verifier = question.verifier();
+        parquet(&question, &mut verifier, folder.path(), &mut |_| {}).unwrap();
+        verifier.finish()
+    };
+    let right = judged(&lake_of(&payloads, |_, _| {}));
+    assert!(right.is_clean() && right.rows == 500, "{right}");
+    let wrong = judged(&lake_of(&payloads, |at, event| {
+        if at == 7 {
+            event["site"] = "site-elsewhere".into();
+        }
+    }));
+    assert_eq!((wrong.corrupted, wrong.lost, wrong.inversions), (1, 0, 0), "{wrong}");
+    assert!(wrong.corruptions[0].contains("the folder's `site`"), "{wrong}");
+}
+
 #[test]
 fn what_a_carrier_repeats_is_legal_and_what_it_does_not_mark_is_not() {
     let (kept, payloads) = run(100);

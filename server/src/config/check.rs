@@ -236,7 +236,11 @@ impl Checker<'_> {
                 continue;
             };
             let place = match &kind {
-                EndpointKind::Parquet(parquet) => Some(("dir", parquet.dir.clone())),
+                EndpointKind::Parquet(parquet) => Some(match (&parquet.url, parquet.local_dir()) {
+                    (Some(_), Some(dir)) => ("url", dir),
+                    (Some(url), None) => ("url", url.trim_end_matches('/').into()),
+                    (None, _) => ("dir", parquet.dir.clone()),
+                }),
                 EndpointKind::Ndjson(ndjson) => Some(("path", ndjson.path.clone())),
                 EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => None,
             };

@@ -69,6 +69,10 @@ impl Handing for FeedSender {
     fn advance(&self, partition: u32, offset: u64) {
         FeedSender::advance(self, partition, offset);
     }
+
+    fn lost(&self, partition: u32, _from: u64, to: u64) {
+        FeedSender::lost(self, partition, to);
+    }
 }
 
 /// See the module.

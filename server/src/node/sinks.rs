@@ -59,9 +59,12 @@ async fn on_thread(work: impl FnOnce() -> Result<(), String> + Send + 'static) -
 }
 
 /// Files that are complete say how far an endpoint has come, whatever its cursor says: that makes a replay exact.
-pub fn go_on_behind_files(kind: &EndpointKind, start: &mut [u64]) -> std::io::Result<()> {
-    if let EndpointKind::Parquet(config) = kind {
-        for (partition, next) in connectors::parquet::resume_offsets(&config.dir)? {
+/// An object store is not asked here: its endpoint itself passes over what is there.
+pub fn go_on_behind_files(kind: &EndpointKind, start: &mut [u64]) -> Result<(), connectors::parquet::StoreError> {
+    if let EndpointKind::Parquet(config) = kind
+        && let Some(dir) = config.local_dir()
+    {
+        for (partition, next) in connectors::parquet::resume_offsets(&dir)? {
             if let Some(offset) = start.get_mut(partition as usize) {
                 *offset = next.max(*offset);
             }

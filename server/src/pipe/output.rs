@@ -1,13 +1,12 @@
 //! Where matches go: Parquet files, a file of lines, or standard output.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use connectors::file::{LineFormat, open_at_end, write_line};
 use connectors::parquet::{
-    Body, DeadLetters, FileWriter, Learner, ParquetConfig, Pushed, Schema, prepare_dir, resume_offsets,
+    Body, DeadLetters, FileWriter, Learner, Local, ParquetConfig, Pushed, Schema, prepare_dir, resume_offsets,
 };
 use connectors::sink::SinkStats;
 use engine::batch::Batch;
@@ -75,7 +74,7 @@ pub struct ParquetOutput {
     writer: Option<FileWriter>,
     dead_letters: DeadLetters,
     /// The folder is ours while this lives.
-    _lock: File,
+    _lock: Local,
 }
 
 impl Output {
@@ -120,6 +119,10 @@ impl Output {
     fn parquet(mut config: ParquetConfig, with_system: bool) -> Result<Self, String> {
         // All files of a run have the columns of the first one.
         config.evolve = Some(false);
+        let Some(folder) = config.local_dir() else {
+            return Err(format!("an endpoint at {} needs a node: `anabranch run`", config.shown_url()));
+        };
+        config.dir = folder;
         let dir = config.dir.display();
         let lock = prepare_dir(&config.dir).map_err(|error| error.to_string())?;
         let there = resume_offsets(&config.dir).map_err(|error| format!("cannot read {dir}: {error}"))?;

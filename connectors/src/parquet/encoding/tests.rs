@@ -28,7 +28,7 @@ fn columns() -> Vec<ColumnChunkMetaData> {
         ("id", texts(&|n| n)),
     ])
     .expect("columns of one length");
-    let properties = properties(Compression::Snappy, rows.schema_ref(), Vec::new());
+    let properties = properties(&ParquetConfig::new("unused"), rows.schema_ref(), Vec::new());
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).expect("a writer");
     writer.write(&rows).expect("encodes");
     let metadata = writer.close().expect("closes");

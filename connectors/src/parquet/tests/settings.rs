@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::parquet::file::FileWriter;
-use crate::parquet::names::{file_name, parse};
+use crate::parquet::names::{Lake, Name, Part};
+use crate::parquet::store::{Entry, StoreError};
 use crate::parquet::{
     ColumnConfig, ColumnType, FileError, ParquetConfig, Pushed, Schema, SchemaError, SinkError, resume_offsets,
     run_blocking,
@@ -14,10 +15,19 @@ fn run_empty(config: &ParquetConfig) -> Result<(), SinkError> {
     run_blocking("lake", config.clone(), feed, Arc::new(SinkStats::default()))
 }
 
+fn name(partition: u32, first: u64, last: u64, part: Part) -> Name {
+    Name { partition, first, last, part }
+}
+
 #[test]
 fn names_are_read_as_they_are_written_and_others_are_not() {
-    for named in [(0, 0, 0), (1023, 5, 1 << 40), (99_999, 7, u64::MAX - 1)] {
-        assert_eq!(parse(&file_name(named.0, named.1, named.2)), Some(named));
+    for (partition, first, last) in [(0, 0, 0), (1023, 5, 1 << 40), (99_999, 7, u64::MAX - 1)] {
+        for part in
+            [Part::Whole, Part::Compacted, Part::Of { number: 2, count: 3 }, Part::Of { number: 9999, count: 9999 }]
+        {
+            let name = name(partition, first, last, part);
+            assert_eq!(Name::parse(&name.to_string()), Some(name));
+        }
     }
     for other in [
         "p0-0-0.parquet",
@@ -26,12 +36,50 @@ fn names_are_read_as_they_are_written_and_others_are_not() {
         "p00000-+0000000000000000001-00000000000000000008.parquet",
         "p00000-00000000000000000001-18446744073709551615.parquet",
         "p00000-00000000000000000001-00000000000000000008-1.parquet",
+        "p00000-00000000000000000001-00000000000000000008-1of1.parquet",
+        "p00000-00000000000000000001-00000000000000000008-0of2.parquet",
+        "p00000-00000000000000000001-00000000000000000008-3of2.parquet",
+        "p00000-00000000000000000001-00000000000000000008-01of2.parquet",
+        "p00000-00000000000000000001-00000000000000000008-1of10000.parquet",
+        "p00000-00000000000000000001-00000000000000000008-c-c.parquet",
         "p00000-00000000000000000001.parquet",
         ".tmp-p00000-00000000000000000001",
         "_schema.json",
     ] {
-        assert_eq!(parse(other), None, "{other}");
+        assert_eq!(Name::parse(other), None, "{other}");
     }
+}
+
+#[test]
+fn a_set_counts_when_it_is_whole_or_was() {
+    let of = |number, count| Part::Of { number, count };
+    let there = [
+        ("date=1", name(0, 0, 9, of(1, 2))),
+        ("date=2", name(0, 0, 9, of(2, 2))),
+        ("date=1", name(0, 10, 19, of(1, 3))),
+        ("date=2", name(0, 10, 19, of(2, 3))),
+        // The first file of this one is in the compacted one, which is why the rest counts.
+        ("date=2", name(1, 5, 9, of(2, 2))),
+        ("date=1", name(1, 0, 9, Part::Compacted)),
+        ("date=1", name(1, 0, 4, Part::Whole)),
+        ("date=1", name(1, 10, 11, Part::Whole)),
+        ("", name(2, 3, 7, Part::Whole)),
+    ];
+    let entry = |(folder, name): &(&str, Name)| Entry {
+        path: format!("{folder}{}{name}", if folder.is_empty() { "" } else { "/" }),
+        bytes: 1,
+    };
+    let mut entries: Vec<Entry> = there.iter().map(entry).collect();
+    for other in ["_schema.json", "date=1/.tmp-x", "_tmp/p00000-x", "_manifest/x.json"] {
+        entries.push(Entry { path: other.to_owned(), bytes: 1 });
+    }
+    let lake = Lake::of(entries);
+    let names = |files: &[crate::parquet::names::Found]| files.iter().map(|file| file.name).collect::<Vec<_>>();
+    assert_eq!(names(&lake.incomplete), [there[2].1, there[3].1]);
+    assert_eq!(names(&lake.replaced), [there[6].1]);
+    assert_eq!(names(&lake.files), [0, 1, 5, 4, 7, 8].map(|at: usize| there[at].1));
+    assert_eq!(lake.temporary, ["date=1/.tmp-x", "_tmp/p00000-x"]);
+    assert_eq!(lake.next().into_iter().collect::<Vec<_>>(), [(0, 10), (1, 12), (2, 8)]);
 }
 
 #[test]
@@ -39,7 +87,7 @@ fn each_partition_goes_on_behind_its_last_file() {
     let dir = tempfile::tempdir().expect("a folder");
     assert_eq!(resume_offsets(&dir.path().join("none")).expect("nothing there"), []);
     for (partition, first, last) in [(1, 0, 9), (1, 12, 30), (0, 5, 5)] {
-        std::fs::write(dir.path().join(file_name(partition, first, last)), "").expect("writes");
+        std::fs::write(dir.path().join(name(partition, first, last, Part::Whole).to_string()), "").expect("writes");
     }
     std::fs::write(dir.path().join("p00002-notes.parquet"), "").expect("writes");
     assert_eq!(resume_offsets(dir.path()).expect("reads"), [(0, 6), (1, 31)]);
@@ -53,7 +101,7 @@ fn a_folder_serves_one_endpoint_at_a_time() {
     std::fs::write(&leftover, "half").expect("writes");
     let lock = crate::parquet::names::lock(dir.path()).expect("free");
     let error = run_empty(&config).expect_err("taken");
-    assert!(matches!(error, SinkError::File(FileError::InUse { .. })), "{error}");
+    assert!(matches!(error, SinkError::File(FileError::Store(StoreError::InUse { .. }))), "{error}");
     assert!(leftover.exists(), "what belongs to another is left alone");
     drop(lock);
     run_empty(&config).expect("free again");

@@ -80,7 +80,8 @@ fn each_value_goes_to_its_column_or_to_the_rest() {
         }
         assert_eq!(
             files(dir.path())[0].file_name().expect("a name"),
-            "p00003-00000000000000000010-00000000000000000021.parquet"
+            "p00003-00000000000000000000-00000000000000000021.parquet",
+            "from where the endpoint began"
         );
     }
 }
