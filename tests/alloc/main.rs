@@ -8,7 +8,7 @@ mod quic;
 use std::sync::Arc;
 
 use connectors::intake::Intake;
-use connectors::parquet::{Body, Learner, Table};
+use connectors::parquet::{Body, ColumnConfig, Learner, Nested, OnMismatch, Schema, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::{Event, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
@@ -147,4 +147,55 @@ fn filling_columns_allocates_by_their_growth_only() {
     });
     assert_eq!(table.rows(), EVENTS);
     assert!(counted < 1000, "{counted} allocations for {EVENTS} events");
+}
+
+/// Every type, values that do not fit, and members without a column that a learner wants to know of.
+#[test]
+fn columns_of_all_types_and_the_rest_allocate_by_their_growth_only() {
+    let bodies: Vec<String> = (0..EVENTS)
+        .map(|n| {
+            format!(
+                "{{\"price\":{n}.25,\"at\":\"2026-11-21T10:00:00.{:03}Z\",\"list\":[{n},null,1.5],\"day\":\"2026-11-21\",\"raw\":{{\"k\":[1]}},\
+                 \"late\":{{\"x\":{n},\"y\":[true]}},\"temp\":\"n/a\",\"more\":{n}.125,\"bytes\":\"aGVsbG8=\"}}",
+                n % 1000
+            )
+        })
+        .collect();
+    let columns: Vec<ColumnConfig> = [
+        ("price", "decimal(12,2)"),
+        ("at", "timestamp_us"),
+        ("list", "list<float64>"),
+        ("day", "date"),
+        ("raw", "json"),
+        ("bytes", "binary"),
+        ("none", "int32"),
+    ]
+    .map(|(name, r#type)| ColumnConfig::new(name, r#type.parse().expect("a type")))
+    .into();
+    let mut schema = Schema::configured(&columns, Nested::Struct, OnMismatch::Null);
+    let mut learner = Learner::default();
+    let mut parser = Parser::default();
+    learner.see(parser.parse(b"{\"temp\":1}").expect("JSON").root());
+    learner.evolve(&mut schema);
+    let mut table = Table::new(&schema, true).observing();
+    let batches = batches(&bodies);
+    let mut fill = |table: &mut Table| {
+        for batch in &batches {
+            for row in 0..batch.rows().len() {
+                let event = Event::new(batch, row);
+                let text = event.data().expect("data");
+                let document = parser.parse(text).expect("JSON");
+                table.push(&event, &[], Some(Body { root: document.root(), text })).expect("a row");
+            }
+        }
+    };
+    fill(&mut table);
+    assert_eq!(table.take().num_rows(), EVENTS);
+    let counted = allocations(|| fill(&mut table));
+    assert_eq!(table.rows(), EVENTS);
+    assert!(counted < 200, "{counted} allocations for {EVENTS} events");
+    let mut learner = Learner::default();
+    table.teach(&mut learner);
+    let learnt = learner.evolve(&mut schema);
+    assert_eq!(learnt.change.added, ["late.x", "late.y", "temp:string", "more"]);
 }

@@ -527,18 +527,17 @@ def check_case(folder):
             wrong.append(f"{folder}: {name} is nullable or not, wrongly")
         expected = [row.values.get(name) for _, row in kept]
         found = values.combine_chunks() if hasattr(values, "combine_chunks") else values
+        wanted = array_of(expected, column["type"])
         if column["type"].replace("list<", "").startswith("json"):
             # The order and the escapes of JSON are the writer's.
             same = list(map(parse_texts, found.to_pylist())) == list(map(parse_texts, expected))
         else:
-            same = found.equals(array_of(expected, column["type"]))
+            same = found.equals(wanted)
         if not same:
-            for at, (one, other) in enumerate(zip(found.to_pylist(), array_of(expected, column["type"]).to_pylist())):
-                if one != other:
-                    wrong.append(f"{folder}: {name} ({column['type']}) of {write(kept[at][0])} is {one}, not {other}")
-                    break
-            else:
-                wrong.append(f"{folder}: {name} ({column['type']}) differs")
+            same = lambda at: found.slice(at, 1).equals(wanted.slice(at, 1))
+            at = next((at for at in range(len(kept)) if not same(at)), 0)
+            one = found.slice(at, 1).to_string(skip_new_lines=True)
+            wrong.append(f"{folder}: {name} ({column['type']}) of {write(kept[at][0])} is {one}, not {expected[at]}")
     names += ["_rest", "_data"] + (["_errors"] if is_declared and columns else [])
     if table.schema.names != names:
         wrong.append(f"{folder}: the columns are {table.schema.names}, not {names}")

@@ -164,10 +164,10 @@ impl ColumnBuilder {
     }
 
     /// Takes rows back from `row` on.
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, row: usize) {
         debug_assert!(self.valid.len() >= row, "a row was left out");
-        if self.valid.len() > row {
+        if self.valid.len() != row {
             self.truncate(row);
         }
     }
@@ -237,9 +237,12 @@ impl ColumnBuilder {
     /// The row is over: null unless it was set.
     #[inline]
     pub fn end_row(&mut self, row: usize) {
-        if self.valid.len() > row {
-            return;
+        if self.valid.len() == row {
+            self.push_null();
         }
+    }
+
+    fn push_null(&mut self) {
         self.valid.push(false);
         self.nulls += 1;
         match &mut self.values {

@@ -64,7 +64,7 @@ pub struct Fit {
 
 impl Fit {
     /// Puts a value that is not null into a row, if it fits. `numbers` are those of the body, `room` is room to work in.
-    #[inline]
+    #[inline(always)]
     pub fn set(
         &self,
         column: &mut ColumnBuilder,
@@ -73,33 +73,14 @@ impl Fit {
         numbers: &mut NumberTexts<'_>,
         room: &mut Vec<u8>,
     ) -> Result<(), Misfit> {
-        self.set_as(&self.r#type, column, row, value, numbers, room)
-    }
-
-    #[inline]
-    fn set_as(
-        &self,
-        r#type: &ColumnType,
-        column: &mut ColumnBuilder,
-        row: usize,
-        value: Value<'_>,
-        numbers: &mut NumberTexts<'_>,
-        room: &mut Vec<u8>,
-    ) -> Result<(), Misfit> {
-        match (r#type, value.kind()) {
-            (ColumnType::Float64, Kind::Float(number)) if number.abs() < WHOLE_64_MAX => column.set_f64(row, number),
-            (ColumnType::Int64, Kind::Int(number)) => column.set_i64(row, number),
-            (ColumnType::String, Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
-            (ColumnType::Bool, Kind::Bool(truth)) => column.set_bool(row, truth),
-            (ColumnType::Float64, Kind::Int(number)) => {
-                let held = number.unsigned_abs() <= DOUBLE_WHOLE_MAX;
-                column.set_f64(row, held.then_some(number as f64).ok_or(Misfit::Digits)?);
-            }
-            _ => return self.set_other(r#type, column, row, value, numbers, room),
+        if set_common(&self.r#type, column, row, value) {
+            return Ok(());
         }
-        Ok(())
+        self.set_other(&self.r#type, column, row, value, numbers, room)
     }
 
+    /// As [`set`](Self::set), for the values that [`set_common`] leaves.
+    #[inline(never)]
     fn set_other(
         &self,
         r#type: &ColumnType,
@@ -120,8 +101,9 @@ impl Fit {
             (ColumnType::List(item), Kind::Array(_)) => {
                 return column.set_list(row, |items, start| {
                     for (at, element) in value.elements().enumerate() {
-                        if element.kind() != Kind::Null {
-                            self.set_as(item, items, start + at, element, numbers, room)?;
+                        let is_there = element.kind() == Kind::Null || set_common(item, items, start + at, element);
+                        if !is_there {
+                            self.set_other(item, items, start + at, element, numbers, room)?;
                         }
                         items.end_row(start + at);
                     }
@@ -136,7 +118,7 @@ impl Fit {
             }
             (ColumnType::Uint64, Kind::Uint(number)) => column.set_u64(row, number),
             (ColumnType::Int32 | ColumnType::Int64, Kind::Uint(_)) => return Err(Misfit::Range),
-            (ColumnType::Float64, Kind::Uint(_)) => return Err(Misfit::Digits),
+            (ColumnType::Float64, Kind::Int(_) | Kind::Uint(_)) => return Err(Misfit::Digits),
             // A whole number that no 64 bits hold came as a double, rounded.
             (ColumnType::Float64 | ColumnType::Float32, Kind::Float(number))
                 if number.abs() >= WHOLE_64_MAX && numbers.of(value).is_some_and(is_whole) =>
@@ -274,6 +256,22 @@ impl Fit {
         }
         Ok(())
     }
+}
+
+/// Sets the values that most columns get, and says whether this was one.
+#[inline(always)]
+fn set_common(r#type: &ColumnType, column: &mut ColumnBuilder, row: usize, value: Value<'_>) -> bool {
+    match (r#type, value.kind()) {
+        (ColumnType::Float64, Kind::Float(number)) if number.abs() < WHOLE_64_MAX => column.set_f64(row, number),
+        (ColumnType::Float64, Kind::Int(number)) if number.unsigned_abs() <= DOUBLE_WHOLE_MAX => {
+            column.set_f64(row, number as f64);
+        }
+        (ColumnType::Int64, Kind::Int(number)) => column.set_i64(row, number),
+        (ColumnType::String, Kind::String(text)) => column.set_bytes(row, text.as_bytes()),
+        (ColumnType::Bool, Kind::Bool(truth)) => column.set_bool(row, truth),
+        _ => return false,
+    }
+    true
 }
 
 /// Whether a number is written without point and exponent.

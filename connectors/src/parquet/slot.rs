@@ -39,9 +39,15 @@ impl Slot {
     /// The row is over: its default or null, unless it was set.
     #[inline]
     pub fn end_row(&mut self, row: usize) {
+        if self.builder.rows() == row {
+            self.miss();
+        }
+    }
+
+    fn miss(&mut self) {
         match &self.default {
-            Some(default) if self.builder.rows() == row => self.builder.copy(default, 0),
-            _ => self.builder.end_row(row),
+            Some(default) => self.builder.copy(default, 0),
+            None => self.builder.end_row(self.builder.rows()),
         }
     }
 }

@@ -130,16 +130,7 @@ impl Spread<'_, '_> {
         members.known.begin();
         members.unknown.begin();
         if self.dedupes {
-            let mut last = HashMap::new();
-            for (at, (name, _)) in object.members().enumerate() {
-                last.insert(name, at);
-            }
-            for (at, (name, value)) in object.members().enumerate() {
-                if last.get(name) == Some(&at) {
-                    self.member(members, name, value, above, depth, is_held)?;
-                }
-            }
-            return Ok(());
+            return self.last_ones(members, object, above, depth, is_held);
         }
         for (name, value) in object.members() {
             self.member(members, name, value, above, depth, is_held)?;
@@ -147,7 +138,26 @@ impl Spread<'_, '_> {
         Ok(())
     }
 
-    #[inline]
+    /// As [`object`](Self::object), of members that come twice the last one only.
+    #[cold]
+    fn last_ones(
+        &mut self,
+        members: &mut Members,
+        object: Value<'_>,
+        above: Option<&Above<'_>>,
+        depth: usize,
+        is_held: bool,
+    ) -> Result<(), Stop> {
+        let last: HashMap<&str, usize> = object.members().enumerate().map(|(at, (name, _))| (name, at)).collect();
+        for (at, (name, value)) in object.members().enumerate() {
+            if last.get(name) == Some(&at) {
+                self.member(members, name, value, above, depth, is_held)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     fn member(
         &mut self,
         members: &mut Members,
@@ -178,6 +188,7 @@ impl Spread<'_, '_> {
     }
 
     /// A value that the first column of its place does not take, or whose place has more than a column.
+    #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "the rest of `member`, moved out of the fast path")]
     fn other(
         &mut self,

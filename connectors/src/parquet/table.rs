@@ -15,7 +15,8 @@
 //! - Columns with an attribute read that, and their mismatches go to `_errors` alone.
 //! - With `nested = "struct"` a batch is the same one, with its columns in structs ([`nest`](super::nest)).
 //!
-//! Members are found by their place first ([`tree`](super::tree)), and no event allocates once the columns have their size.
+//! Members are found by their place first ([`tree`](super::tree)), and once the columns have their size no event allocates, but for
+//! what `_errors` says.
 
 use std::sync::Arc;
 
