@@ -7,18 +7,23 @@
 
 mod columns;
 mod commit;
+mod compact;
 mod config;
+mod delta;
 mod encoder;
 mod encoding;
 mod file;
 mod folders;
+mod inspect;
 mod layout;
 mod learn;
 mod manifest;
 mod names;
+mod open_file;
 mod rest;
 mod schema;
 mod sink;
+mod sorter;
 mod stats;
 mod store;
 mod system;
@@ -29,6 +34,9 @@ mod tests;
 
 pub use config::{ColumnConfig, ColumnType, Compression, ParquetConfig, StoreConfig};
 pub use file::{FileError, FileWriter, Finished, prepare_dir};
+pub use inspect::{
+    ColumnReport, FileReport, InspectError, Overlap, PartitionReport, Range, Report, SchemaReport, inspect_blocking,
+};
 pub use learn::Learner;
 pub use names::resume_offsets;
 pub use schema::{Column, Schema, SchemaError};

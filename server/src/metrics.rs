@@ -242,7 +242,12 @@ pub struct EndpointSnapshot {
     pub lost_events: u64,
     /// It is fed from the log, not from memory.
     pub is_behind: bool,
+    /// What went wrong last, cut to a length that fits a label.
+    pub last_error: Option<String>,
 }
+
+/// Characters of an error that a label shows.
+const ERROR_CHARS_MAX: usize = 300;
 
 impl EndpointSnapshot {
     /// What its sink counts; the rest is the caller's.
@@ -256,6 +261,7 @@ impl EndpointSnapshot {
             dead_lettered_events: count(&stats.dead_lettered_events),
             dropped_events: count(&stats.dropped_events),
             files: count(&stats.files),
+            last_error: stats.last_error().map(|error| error.chars().take(ERROR_CHARS_MAX).collect()),
             ..Self::default()
         }
     }
