@@ -1,9 +1,9 @@
 //! The Parquet endpoint: events as typed columns in files that analysts read with any engine.
 //!
-//! A file holds events of one partition and its name says which offsets it covers: `p00007-…first…-…last….parquet`. It is written under a
-//! temporary name, synced and renamed, or put into an object store at once; only then are its deliveries settled. What always holds: a
-//! file under its final name is whole; no offset is in two files, for what the names cover is never written again; nothing of an event
-//! is dropped in silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
+//! A file holds events of one partition and its name says which offsets it covers: `p00007-first-last.parquet`. It is written under
+//! a temporary name, synced and renamed, or put into an object store at once; only then are its deliveries settled. What always holds:
+//! a file under its final name is whole; no offset is in two files, for what the names cover is never written again; nothing of an
+//! event is dropped in silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
 
 mod columns;
 mod commit;

@@ -285,7 +285,9 @@ impl Delta {
         if let Some(id) = id {
             lines.push(actions::table(&id, &schema.text(), &partition_by, now_ms));
         }
-        for (partition, last) in ends {
+        let is_progress =
+            |(partition, last): &(&u32, &u64)| self.published.get(*partition).is_none_or(|next| next <= *last);
+        for (partition, last) in ends.iter().filter(is_progress) {
             lines.push(actions::progress(&format!("{}{partition}", self.app_prefix()), *last, now_ms));
         }
         lines.extend(removed.iter().map(|path| actions::remove(path, now_ms, is_data_change)));

@@ -9,9 +9,9 @@ use crate::parquet::names::{Found, Lake, Name, Part};
 use crate::parquet::open_file::CommittedFile;
 use crate::parquet::store::{Again, Entry, Store};
 
-/// Where there are manifests they say what counts: makes manifests for commits that have none, and gives what counts. Replaced are manifests
-/// that lie within another one, files of commits with a manifest that does not name them, and what was put together without being made
-/// known.
+/// Where there are manifests they say what counts: makes manifests for commits that have none, and gives what counts. Replaced are
+/// manifests that lie within another one, files of commits with a manifest that does not name them, and what was put together without
+/// being made known.
 pub async fn adopt(store: &dyn Store, again: &Again, entries: Vec<Entry>) -> Result<Lake, FileError> {
     let all: Vec<Name> = entries.iter().filter_map(|entry| parse(&entry.path)).collect();
     let is_live = |name: &Name| !all.iter().any(|other| other != name && other.contains(name));
