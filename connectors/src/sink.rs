@@ -183,6 +183,11 @@ impl SinkStats {
         counter.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// What went wrong last.
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
     /// Remembers the last error.
     pub fn failed(&self, error: impl std::fmt::Display) {
         *self.last_error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error.to_string());

@@ -58,6 +58,8 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Filter a stream of JSON lines into Parquet or NDJSON, without a node.
     Pipe(crate::pipe::PipeArgs),
+    /// Look into Parquet files of an endpoint.
+    Parquet(crate::parquet::ParquetArgs),
     /// Show what a filter says about an event, and why; or how much of the past it matches.
     Explain(crate::explain::ExplainArgs),
     /// Follow the log of a running node.

@@ -15,6 +15,7 @@ pub mod logging;
 pub mod metrics;
 pub mod mqtt;
 pub mod node;
+pub mod parquet;
 pub mod pipe;
 pub mod render;
 pub(crate) mod progress;

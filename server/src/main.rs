@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Check(args) => server::check::run(&args),
         Command::Demo(args) => server::demo::run(&args),
         Command::Pipe(args) => server::pipe::run(&args),
+        Command::Parquet(args) => server::parquet::run(args),
         Command::Explain(args) => server::explain::run(args),
         Command::Tail(args) => server::tail::run(args),
         Command::Replay(args) => server::replay::run(args),

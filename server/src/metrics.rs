@@ -246,7 +246,12 @@ pub struct EndpointSnapshot {
     pub lost_events: u64,
     /// It is fed from the log, not from memory.
     pub is_behind: bool,
+    /// What went wrong last, cut to a length that fits a label.
+    pub last_error: Option<String>,
 }
+
+/// Characters of an error that a label shows.
+const ERROR_CHARS_MAX: usize = 300;
 
 impl EndpointSnapshot {
     /// What its sink counts; the rest is the caller's.
@@ -262,6 +267,7 @@ impl EndpointSnapshot {
             files: count(&stats.files),
             refused_columns: count(&stats.refused_columns),
             mismatched_events: count(&stats.mismatched_events),
+            last_error: stats.last_error().map(|error| error.chars().take(ERROR_CHARS_MAX).collect()),
             ..Self::default()
         }
     }

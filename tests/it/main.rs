@@ -4,6 +4,7 @@
 //! real binary. What always holds: no test needs another to have run, a fixed port or a pause of a fixed length; every process
 //! that a test starts ends with it.
 
+mod analytics;
 mod beside;
 mod commands;
 mod credentials;

@@ -10,6 +10,7 @@ use super::declared::{self, ColumnConfig, Nested, OnMismatch};
 use super::learn;
 pub use store::StoreConfig;
 
+use super::compact::Rule;
 use super::store::Place;
 use crate::config::Problem;
 use crate::webhook::{Full, dead_letter};
@@ -81,19 +82,46 @@ pub struct ParquetConfig {
     /// Levels of folders: `date` and `hour` of the event's time in UTC, or columns by their values.
     #[serde(default)]
     pub partition_by: Vec<String>,
+    /// Columns by which the rows of a row group are sorted.
+    #[serde(default)]
+    pub sort_by: Vec<String>,
+    /// Columns with a Bloom filter in every row group.
+    #[serde(default)]
+    pub bloom: Vec<String>,
+    /// Bytes of a row group, which are in memory until it is full.
+    #[serde(default = "row_group_bytes_max")]
+    pub row_group_bytes_max: usize,
     /// Most files that are open at a time; at the bound the commit with the most of them is finished.
     #[serde(default = "open_files_max")]
     pub open_files_max: usize,
     /// Write a manifest for each commit, which makes its files one thing to read.
     #[serde(default)]
     pub manifest: bool,
+    /// Keep a Delta Lake table of the files.
+    #[serde(default)]
+    pub delta: bool,
+    /// Neighbouring small commits that become one. Default: 8 with manifests or a Delta table, otherwise none do.
+    #[serde(default)]
+    pub compact_commits: Option<usize>,
+    /// A commit is small while its files have fewer bytes than this, on average.
+    #[serde(default = "compact_bytes_max")]
+    pub compact_bytes_max: u64,
+    /// How long files that were compacted stay for those who are reading them, in milliseconds.
+    #[serde(default = "compact_keep_ms")]
+    pub compact_keep_ms: u64,
     /// `snappy`, `lz4`, `zstd` or `none`.
     #[serde(default)]
     pub compression: Compression,
+    /// 1 (fast) to 22 (small), of `zstd`.
+    #[serde(default = "zstd_level")]
+    pub zstd_level: i32,
     /// Memory of all open files together, in bytes; at the bound the largest writes out what it holds, as a row group.
     #[serde(default = "memory_bytes_max")]
     pub memory_bytes_max: u64,
 }
+
+/// Commits that become one, where nothing else is said and readers cannot see them twice.
+const COMPACT_COMMITS: usize = 8;
 
 fn learn_events() -> usize {
     1000
@@ -115,6 +143,18 @@ fn age_ms_max() -> u64 {
 }
 fn open_files_max() -> usize {
     100
+}
+fn row_group_bytes_max() -> usize {
+    32 * 1024 * 1024
+}
+fn compact_bytes_max() -> u64 {
+    16 * 1024 * 1024
+}
+fn compact_keep_ms() -> u64 {
+    600_000
+}
+fn zstd_level() -> i32 {
+    1
 }
 fn memory_bytes_max() -> u64 {
     256 * 1024 * 1024
@@ -140,11 +180,25 @@ impl ParquetConfig {
             bytes_max: bytes_max(),
             age_ms_max: age_ms_max(),
             partition_by: Vec::new(),
+            sort_by: Vec::new(),
+            bloom: Vec::new(),
+            row_group_bytes_max: row_group_bytes_max(),
             open_files_max: open_files_max(),
             manifest: false,
+            delta: false,
+            compact_commits: None,
+            compact_bytes_max: compact_bytes_max(),
+            compact_keep_ms: compact_keep_ms(),
             compression: Compression::default(),
+            zstd_level: zstd_level(),
             memory_bytes_max: memory_bytes_max(),
         }
+    }
+
+    /// When commits become one.
+    pub fn compaction(&self) -> Rule {
+        let commits = self.compact_commits.unwrap_or(if self.manifest || self.delta { COMPACT_COMMITS } else { 0 });
+        Rule { commits, small_bytes: self.compact_bytes_max }
     }
 
     /// Where the files are, or what is wrong with the URL.
@@ -202,6 +256,7 @@ impl ParquetConfig {
             ("age_ms_max", self.age_ms_max, 10),
             ("memory_bytes_max", self.memory_bytes_max, 1024 * 1024),
             ("open_files_max", self.open_files_max as u64, 1),
+            ("row_group_bytes_max", self.row_group_bytes_max as u64, 64 * 1024),
         ] {
             if value < least {
                 problem(field, format!("`{field}` is {value}"), &format!("use a number from {least}"));
@@ -220,6 +275,24 @@ impl ParquetConfig {
                 "the path is empty".to_owned(),
                 "name a file, write \"drop\" to keep no dead letters, or remove the key for the default file",
             );
+        }
+        if self.compact_commits.is_some_and(|commits| commits == 1 || commits > 1000) {
+            let message = format!("`compact_commits` is {}", self.compact_commits.unwrap_or(0));
+            problem("compact_commits", message, "use 0 for never, or a number from 2 to 1000");
+        }
+        if !(1..=22).contains(&self.zstd_level) {
+            problem("zstd_level", format!("`zstd_level` is {}", self.zstd_level), "use a number from 1 to 22");
+        }
+        for (field, names) in [("sort_by", &self.sort_by), ("bloom", &self.bloom)] {
+            for (at, name) in names.iter().enumerate() {
+                if name.is_empty() || names[..at].contains(name) {
+                    let message = format!("`{name}` is no column, or is there twice");
+                    problem(field, message, "name each column once");
+                } else if self.partition_by.contains(name) {
+                    let message = format!("`{name}` is in the names of folders and in no file");
+                    problem(field, message, "leave it out: all rows of a file have the same value");
+                }
+            }
         }
         for (at, name) in self.partition_by.iter().enumerate() {
             if name.is_empty() || self.partition_by[..at].contains(name) {

@@ -41,6 +41,14 @@ pub enum FileError {
         /// What it says.
         error: ParquetError,
     },
+    /// A file that should be whole is not.
+    #[error("cannot read {path}: {error}; it is damaged: move it away, and know that its events are in no other file")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ParquetError,
+    },
 }
 
 /// What became of an event.

@@ -28,7 +28,8 @@ pub fn escape(text: &str, out: &mut String) {
     }
 }
 
-fn unescape(text: &str) -> String {
+/// An escaped text as it was.
+pub fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

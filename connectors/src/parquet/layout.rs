@@ -54,6 +54,19 @@ impl Layout {
         })
     }
 
+    /// The levels by name with the types of what they say.
+    pub fn types(&self, schema: &Schema) -> Vec<(String, DataType)> {
+        let level = |level: &Level| match level {
+            Level::Date => ("date".to_owned(), DataType::Date32),
+            Level::Hour => ("hour".to_owned(), DataType::Int32),
+            Level::Column(name) => {
+                let kind = schema.field_with_name(name).map_or(DataType::Utf8, |field| field.data_type().clone());
+                (name.clone(), kind)
+            }
+        };
+        self.0.iter().map(level).collect()
+    }
+
     /// The first column of which no folders can be made, if there is one.
     pub fn unfit<'s>(&'s self, schema: &'s Schema) -> Option<(&'s str, &'s DataType)> {
         let mut types = self.columns().filter_map(|name| Some((name, schema.field_with_name(name).ok()?.data_type())));

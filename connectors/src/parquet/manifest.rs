@@ -3,19 +3,25 @@
 //! What always holds: a manifest names files that are there and whole, and is never changed. One whose range lies within that of another
 //! of its partition is replaced by it. `_manifest/p00007-…first…-…last….json`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod start;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Committed, CommittedFile};
+use super::commit::Committed;
 use super::file::FileError;
 use super::folders;
-use super::names::{Found, Lake, Name, Part};
+use super::names::{Name, Part};
+use super::open_file::CommittedFile;
 use super::stats::{Bounds, bounds};
 use super::store::{Again, Entry, Store, StoreError};
+
+pub use start::{adopt, forget};
 
 /// Folder of the manifests.
 pub const FOLDER: &str = "_manifest";
@@ -81,6 +87,41 @@ impl Manifest {
         }
     }
 
+    /// Reads one.
+    pub async fn read(store: &dyn Store, again: &Again, name: Name) -> Result<Option<Self>, StoreError> {
+        let path = path(name);
+        let Some(content) = again.run(async || store.read(&path).await).await? else { return Ok(None) };
+        let gone = |reason: String| StoreError::Gone { path: format!("{}/{path}", store.shown()), reason };
+        let read: Self = serde_json::from_slice(&content).map_err(|error| gone(error.to_string()))?;
+        if read.version != VERSION {
+            return Err(gone(format!("version {} of manifests is not known here", read.version)));
+        }
+        Ok(Some(read))
+    }
+
+    /// Writes the manifest of a commit that takes the place of `old` ones: of their files those in `stay` are still read, the others'
+    /// rows are in `written`.
+    pub async fn merge(
+        store: &dyn Store,
+        again: &Again,
+        name: Name,
+        old: &[Name],
+        stay: &[&str],
+        written: &[CommittedFile],
+    ) -> Result<(), StoreError> {
+        let mut merged = Self::of(name, written);
+        for old in old {
+            if let Some(read) = Self::read(store, again, *old).await? {
+                let stays = read.files.into_iter().filter(|file| stay.contains(&file.path.as_str()));
+                merged.files.extend(stays);
+            }
+        }
+        merged.files.sort_by(|one, other| one.path.cmp(&other.path));
+        merged.rows = merged.files.iter().map(|file| file.rows).sum();
+        merged.bytes = merged.files.iter().map(|file| file.bytes).sum();
+        merged.write(store, again).await
+    }
+
     /// What it covers.
     pub fn name(&self) -> Name {
         Name { partition: self.partition, first: self.first_offset, last: self.last_offset, part: Part::Whole }
@@ -127,43 +168,36 @@ pub fn parse(path: &str) -> Option<Name> {
     Name::parse(&format!("{name}.parquet")).filter(|name| name.part == Part::Whole)
 }
 
-/// Writes the manifests of commits that have none: those of a crash between the last file and the manifest, and those from before
-/// manifests were asked for.
-pub async fn adopt(store: &dyn Store, again: &Again, entries: &[Entry], lake: &Lake) -> Result<(), FileError> {
-    let there: BTreeSet<Name> = entries.iter().filter_map(|entry| parse(&entry.path)).collect();
-    let mut commits: BTreeMap<Name, Vec<&Found>> = BTreeMap::new();
-    for file in &lake.files {
-        commits.entry(Name { part: Part::Whole, ..file.name }).or_default().push(file);
-    }
-    for (name, found) in commits {
-        if there.iter().any(|manifest| manifest.contains(&name)) {
-            continue;
-        }
-        let mut files = Vec::with_capacity(found.len());
-        for file in found {
-            let footer = read_footer(store, again, &file.entry).await?;
-            files.push(CommittedFile { path: file.entry.path.clone(), bytes: file.entry.bytes, footer });
-        }
-        Manifest::of(name, &files).write(store, again).await?;
-    }
-    Ok(())
-}
-
 /// Makes a commit known.
 pub async fn publish(store: &dyn Store, again: &Again, committed: &Committed) -> Result<(), StoreError> {
     Manifest::of(committed.name, &committed.files).write(store, again).await
 }
 
 /// Reads the footer of a file.
-pub async fn read_footer(store: &dyn Store, again: &Again, entry: &Entry) -> Result<ParquetMetaData, FileError> {
+pub async fn read_footer(store: &dyn Store, entry: &Entry) -> Result<ParquetMetaData, FileError> {
     let Entry { path, bytes } = entry;
-    let encode = |error| FileError::Encode { path: path.into(), error };
-    let read = async |from: u64, to: u64| again.run(async || store.read_range(path, from..to).await).await;
-    let short = || encode(parquet::errors::ParquetError::EOF("the file is too short for a footer".to_owned()));
-    let tail = read(bytes.checked_sub(FOOTER_SIZE as u64).ok_or_else(short)?, *bytes).await?;
+    let damaged = |error| FileError::Read { path: path.into(), error };
+    let short = || damaged(ParquetError::EOF("it is too short for a footer".to_owned()));
+    let end = bytes.checked_sub(FOOTER_SIZE as u64).ok_or_else(short)?;
+    let tail = store.read_range(path, end..*bytes).await?;
     let tail: [u8; FOOTER_SIZE] = tail[..].try_into().map_err(|_| short())?;
-    let tail = FooterTail::try_from(tail).map_err(encode)?;
-    let end = bytes - FOOTER_SIZE as u64;
-    let content = read(end.checked_sub(tail.metadata_length() as u64).ok_or_else(short)?, end).await?;
-    ParquetMetaDataReader::decode_metadata(&content).map_err(encode)
+    let tail = FooterTail::try_from(tail).map_err(damaged)?;
+    let begin = end.checked_sub(tail.metadata_length() as u64).ok_or_else(short)?;
+    let content = store.read_range(path, begin..end).await?;
+    ParquetMetaDataReader::decode_metadata(&content).map_err(damaged)
+}
+
+/// The same until the store answers.
+pub async fn read_footer_patiently(
+    store: &dyn Store,
+    again: &Again,
+    entry: &Entry,
+) -> Result<ParquetMetaData, FileError> {
+    let mut pauses = again.pauses();
+    loop {
+        match read_footer(store, entry).await {
+            Err(FileError::Store(error)) => again.after(error, &mut pauses).await?,
+            read => return read,
+        }
+    }
 }

@@ -118,8 +118,8 @@ pub struct Lake {
     pub files: Vec<Found>,
     /// Files of sets that are not complete: their rows come again.
     pub incomplete: Vec<Found>,
-    /// Files whose rows a compacted file has.
-    pub replaced: Vec<Found>,
+    /// Paths of files whose rows a compacted file has, and of what else nobody should read any more.
+    pub replaced: Vec<String>,
     /// What an earlier run did not finish writing.
     pub temporary: Vec<String>,
 }
@@ -158,7 +158,7 @@ impl Lake {
             if !is_complete {
                 lake.incomplete.push(file);
             } else if compacted.iter().any(is_replaced) {
-                lake.replaced.push(file);
+                lake.replaced.push(file.entry.path);
             } else {
                 lake.files.push(file);
             }

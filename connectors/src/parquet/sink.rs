@@ -1,6 +1,7 @@
 //! The endpoint at work: deliveries into the open commits of their partitions, commits finished by rows, bytes, age and memory,
 //! deliveries settled with their commit.
 
+mod compaction;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +13,14 @@ use engine::parse::Parser;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
+use self::compaction::Compaction;
 use super::commit::{Commit, Committed, Writing};
 use super::config::ParquetConfig;
+use super::delta::{Delta, DeltaError};
 use super::file::FileError;
 use super::layout::Layout;
 use super::learn::Learner;
+use super::manifest;
 use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
 use super::store::{Again, Place, Store, StoreError};
@@ -46,6 +50,9 @@ pub enum SinkError {
     /// The file for dead letters.
     #[error(transparent)]
     Refused(#[from] RefusedError),
+    /// The table over the files.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// The runtime for its timers and requests.
     #[error("cannot start a runtime: {0}")]
     Runtime(std::io::Error),
@@ -54,6 +61,14 @@ pub enum SinkError {
         "`partition_by` names the column `{column}` of type {kind}; folders are made of texts, whole numbers and booleans"
     )]
     Layout {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// Rows cannot be sorted as configured.
+    #[error("`sort_by` names the column `{column}` of type {kind}, which has no order")]
+    Sort {
         /// The column.
         column: String,
         /// Its type.
@@ -86,6 +101,8 @@ struct Sink {
     open: BTreeMap<u32, Commit>,
     /// Behind what finished files cover, per partition.
     done: BTreeMap<u32, u64>,
+    compaction: Compaction,
+    delta: Option<Delta>,
     /// When the oldest open commit is to be finished.
     deadline: Option<Instant>,
     /// Of all open commits.
@@ -149,14 +166,25 @@ async fn work(
     let mut parser = Parser::default();
     let mut waiting = Vec::new();
     let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
-    let done = start::clean(&config, &*store, &again).await?;
+    let (entries, lake) = start::look(&config, &*store, &again).await?;
     let mut home = Home::of(&config, &*store, &again).await?;
     let found = start::schema(&config, &mut home, &*store, &again, &mut feed, &mut parser, &mut waiting).await?;
     let Some((schema, beyond)) = found else {
-        return Ok(());
+        return Ok(start::sweep(&*store, &again, &lake).await?);
     };
     let layout = Layout::new(&config.partition_by);
-    start::check_layout(&layout, &schema)?;
+    let columns = schema.arrow(true);
+    start::check_layout(&layout, &config.sort_by, &columns)?;
+    let mut delta = None;
+    if config.delta {
+        let opened = delta.insert(Delta::open(name, layout.types(&columns), &*store, &again, &entries).await?);
+        opened.adopt(&*store, &again, &lake).await?;
+    }
+    drop(entries);
+    start::sweep(&*store, &again, &lake).await?;
+    // For those who read names alone rows are there twice for as long as files are kept.
+    let keep = if config.manifest || config.delta { config.compact_keep_ms } else { 0 };
+    let compaction = Compaction::new(config.compaction(), Duration::from_millis(keep), &lake.files);
     let mut sink = Sink {
         name: name.to_owned(),
         learner: config.evolves().then(|| Learner::new(config.columns_max)),
@@ -170,7 +198,9 @@ async fn work(
         parser,
         text: String::new(),
         open: BTreeMap::new(),
-        done,
+        done: lake.next(),
+        compaction,
+        delta,
         deadline: None,
         memory_bytes: 0,
         skipped_rows: 0,
@@ -350,8 +380,14 @@ impl Sink {
         let (meant, empty): (Vec<Commit>, Vec<Commit>) = meant.into_iter().partition(|open| open.rows() > 0);
         empty.into_iter().for_each(Commit::settle);
         let writing = self.writing();
-        let finishing =
-            futures_util::stream::iter(meant).map(|open| open.finish(writing)).buffer_unordered(FINISHING_MAX);
+        let finish = async |open: Commit| {
+            let committed = open.finish(writing).await?;
+            if writing.config.manifest {
+                manifest::publish(writing.store, writing.again, &committed).await?;
+            }
+            Ok::<Committed, FileError>(committed)
+        };
+        let finishing = futures_util::stream::iter(meant).map(finish).buffer_unordered(FINISHING_MAX);
         // Kept here until all are done: what is kept in files is settled even if another one fails.
         let mut kept: Vec<Committed> = Vec::new();
         let result = finishing.try_for_each(|committed| {
@@ -359,12 +395,26 @@ impl Sink {
             std::future::ready(Ok(()))
         });
         let result = result.await;
+        let Self { name, config, layout, store, again, delta, .. } = self;
+        let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+        if let Some(delta) = delta {
+            delta.publish(writing.store, writing.again, &kept).await?;
+        }
+        let partitions: Vec<u32> = kept.iter().map(|committed| committed.name.partition).collect();
         kept.into_iter().for_each(|committed| self.settle(committed));
-        result.map_err(SinkError::from)
+        result?;
+        for partition in partitions {
+            let Self { name, config, layout, store, again, compaction, delta, .. } = self;
+            let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+            compaction.work(writing, delta.as_mut(), partition).await?;
+        }
+        Ok(())
     }
 
     fn settle(&mut self, committed: Committed) {
-        let Committed { name, files, rows, mismatches, bytes, tickets } = committed;
+        self.compaction.add(&committed);
+        let bytes = committed.bytes();
+        let Committed { name, files, rows, mismatches, tickets } = committed;
         tracing::debug!(endpoint = self.name, commit = %name, rows, bytes, files = files.len(), "commit finished");
         self.done.insert(name.partition, name.last + 1);
         SinkStats::add(&self.stats.delivered_events, rows);

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod layout;
 mod nothing_is_lost;
 mod oracle;
 mod schemas;

@@ -17,6 +17,7 @@ fn snapshot() -> NodeSnapshot {
     let stats = SinkStats::default();
     SinkStats::add(&stats.delivered_events, 7);
     SinkStats::add(&stats.retries, 2);
+    stats.failed("no room");
     NodeSnapshot {
         version: "1.2.3".into(),
         uptime_s: 1.5,
@@ -80,6 +81,7 @@ fn every_number_is_there() {
         (r#"anabranch_batch_events_sum{shard="1"}"#.to_owned(), 300.0),
         (format!("anabranch_endpoint_delivered_events_total{endpoint}"), 7.0),
         (format!("anabranch_endpoint_retries_total{endpoint}"), 2.0),
+        (r#"anabranch_endpoint_last_error{endpoint="a\"b\\c\n",type="webhook",error="no room"}"#.to_owned(), 1.0),
         (format!("anabranch_endpoint_lag_events{endpoint}"), 9.0),
         (format!("anabranch_endpoint_lag_bytes{endpoint}"), 2000.0),
         (format!("anabranch_endpoint_lag_seconds{endpoint}"), 70.0),

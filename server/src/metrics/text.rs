@@ -167,6 +167,11 @@ impl Collector for Snapshot {
         for (name, help, value) in ENDPOINT_GAUGES {
             gauges(to, name, help, endpoints().map(|(labels, endpoint)| (labels, value(endpoint))))?;
         }
+        let errors = endpoints().filter_map(|(mut labels, endpoint)| {
+            labels.push(("error", endpoint.last_error.as_deref()?));
+            Some((labels, 1))
+        });
+        gauges(to, "endpoint_last_error", "What went wrong last, in words", errors)?;
         Ok(())
     }
 }

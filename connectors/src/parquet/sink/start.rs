@@ -1,6 +1,5 @@
 //! What comes before the first row: the folder is cleared of what an earlier run left, and the columns are found or learnt.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use crate::parquet::learn::Learner;
 use crate::parquet::manifest;
 use crate::parquet::names::Lake;
 use crate::parquet::schema::Schema;
-use crate::parquet::store::{Again, Store, StoreError};
+use crate::parquet::sorter;
+use crate::parquet::store::{Again, Entry, Store, StoreError};
 use crate::sink::{Feed, Handed};
 
 /// Longest wait for enough events to learn the columns from.
@@ -25,20 +25,26 @@ const LEARN_MAX: Duration = Duration::from_secs(2);
 /// Name of the file that keeps the columns.
 const SCHEMA: &str = "_schema.json";
 
-/// Removes what no reader should see, in an order that stays right if this is cut short, and makes known what is not; gives where each
-/// partition goes on.
-pub async fn clean(config: &ParquetConfig, store: &dyn Store, again: &Again) -> Result<BTreeMap<u32, u64>, FileError> {
+/// What there is: the files that count, made known to who reads manifests.
+pub async fn look(config: &ParquetConfig, store: &dyn Store, again: &Again) -> Result<(Vec<Entry>, Lake), FileError> {
     let entries = again.run(async || store.list().await).await?;
-    let lake = Lake::of(entries.clone());
-    if config.manifest {
-        manifest::adopt(store, again, &entries, &lake).await?;
+    let lake = match config.manifest {
+        true => manifest::adopt(store, again, entries.clone()).await?,
+        false => {
+            manifest::forget(store, again, &entries).await?;
+            Lake::of(entries.clone())
+        }
+    };
+    Ok((entries, lake))
+}
+
+/// Removes what no reader should see, in an order that stays right if this is cut short.
+pub async fn sweep(store: &dyn Store, again: &Again, lake: &Lake) -> Result<(), StoreError> {
+    let incomplete = lake.incomplete.iter().map(|file| &file.entry.path);
+    for path in lake.replaced.iter().chain(incomplete).chain(&lake.temporary) {
+        again.run(async || store.remove(path).await).await?;
     }
-    let next = lake.next();
-    let unwanted = lake.replaced.into_iter().chain(lake.incomplete).map(|file| file.entry.path);
-    for path in unwanted.chain(lake.temporary) {
-        again.run(async || store.remove(&path).await).await?;
-    }
-    Ok(next)
+    Ok(())
 }
 
 /// The columns: as kept or configured, or learnt from deliveries, which then are in `waiting`. `None` if the feed ended before any came.
@@ -69,10 +75,13 @@ pub async fn schema(
     Ok(Some((schema, beyond)))
 }
 
-/// Folders are made of what has few values and one way to write each.
-pub fn check_layout(layout: &Layout, schema: &Schema) -> Result<(), SinkError> {
-    match layout.unfit(&schema.arrow(true)) {
-        Some((column, kind)) => Err(SinkError::Layout { column: column.to_owned(), kind: kind.to_string() }),
+/// Folders are made of what has few values and one way to write each; rows are sorted by what has an order.
+pub fn check_layout(layout: &Layout, sort_by: &[String], schema: &arrow_schema::Schema) -> Result<(), SinkError> {
+    if let Some((column, kind)) = layout.unfit(schema) {
+        return Err(SinkError::Layout { column: column.to_owned(), kind: kind.to_string() });
+    }
+    match sorter::unfit(sort_by, schema) {
+        Some((column, kind)) => Err(SinkError::Sort { column: column.to_owned(), kind: kind.to_string() }),
         None => Ok(()),
     }
 }

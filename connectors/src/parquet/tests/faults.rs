@@ -7,7 +7,8 @@ use engine::lane::Rows;
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::parquet::names::Lake;
+use crate::parquet::delta::Delta;
+use crate::parquet::names::{Lake, Name};
 use crate::parquet::sink::run_in;
 use crate::parquet::store::faults::{FaultyObjects, FaultyStore, Plan, Trouble};
 use crate::parquet::store::{Again, Local, ObjectSettings, Objects, Store};
@@ -21,6 +22,10 @@ enum Ground {
     Disk(tempfile::TempDir),
     Memory { inner: Arc<InMemory>, part_bytes: usize },
 }
+
+/// Seeds of logs and settings: without and with manifests, flat and in folders, all with compaction; and whether the operation at which
+/// the crash comes takes effect.
+const CASES: [(u64, bool); 4] = [(1, true), (2, false), (3, false), (6, true)];
 
 /// Part sizes of which one makes every file a large one, and one every file a small one.
 const PART_BYTES: [usize; 2] = [3_000, 1_000_000];
@@ -108,37 +113,66 @@ async fn life(
     is_whole
 }
 
-/// The manifests name exactly the files that count, once the endpoint has run to its end.
-async fn check_manifests(ground: &Ground) {
-    let store = ground.calm().await;
-    let entries = store.list().await.expect("lists");
-    let mut named = Vec::new();
-    for entry in entries.iter().filter(|entry| manifest::parse(&entry.path).is_some()) {
-        let content = store.read(&entry.path).await.expect("reads").expect("is there");
-        let read: manifest::Manifest = serde_json::from_slice(&content).expect("a manifest");
-        assert_eq!(manifest::path(read.name()), entry.path);
-        assert_eq!(read.rows, read.files.iter().map(|file| file.rows).sum::<u64>());
-        let offsets = &read.files[0].columns["_offset"];
-        let offset = |bound: &Option<Json>| bound.as_ref().and_then(Json::as_u64).expect("an offset");
-        assert!(offset(&offsets.min) >= read.first_offset && offset(&offsets.max) == read.last_offset);
-        named.extend(read.files.into_iter().map(|file| (file.path, file.bytes)));
+/// By what somebody tells which files to read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Names,
+    Manifests,
+    Delta,
+}
+
+impl By {
+    fn all(config: &ParquetConfig) -> Vec<Self> {
+        let mut all = vec![Self::Names];
+        all.extend(config.manifest.then_some(Self::Manifests));
+        all.extend(config.delta.then_some(Self::Delta));
+        all
     }
-    let there: Vec<_> = Lake::of(entries).files.into_iter().map(|file| (file.entry.path, file.entry.bytes)).collect();
-    named.sort();
-    assert_eq!(named, there);
+}
+
+/// The paths that count.
+async fn paths(store: &dyn Store, by: By) -> Vec<String> {
+    let entries = store.list().await.expect("lists");
+    match by {
+        By::Names => return Lake::of(entries).files.into_iter().map(|file| file.entry.path).collect(),
+        By::Delta => {
+            let again = Again::new("lake", Arc::default());
+            let delta = Delta::open("lake", Vec::new(), store, &again, &entries).await.expect("a log");
+            return delta.live().cloned().collect();
+        }
+        By::Manifests => {}
+    }
+    let all: Vec<Name> = entries.iter().filter_map(|entry| manifest::parse(&entry.path)).collect();
+    let mut paths = Vec::new();
+    for name in all.iter().filter(|name| !all.iter().any(|other| other != *name && other.contains(name))) {
+        let content = store.read(&manifest::path(*name)).await.expect("reads").expect("is there");
+        let read: manifest::Manifest = serde_json::from_slice(&content).expect("a manifest");
+        assert_eq!(read.name(), *name);
+        assert_eq!(read.rows, read.files.iter().map(|file| file.rows).sum::<u64>());
+        let offset = |bound: &Option<Json>| bound.as_ref().and_then(Json::as_u64).expect("an offset");
+        let offsets = || read.files.iter().map(|file| &file.columns["_offset"]);
+        assert!(offsets().all(|bounds| offset(&bounds.min) >= read.first_offset));
+        assert_eq!(offsets().map(|bounds| offset(&bounds.max)).max(), Some(read.last_offset));
+        for file in read.files {
+            let there = entries.iter().find(|entry| entry.path == file.path).expect("what a manifest names is there");
+            assert_eq!(there.bytes, file.bytes);
+            paths.push(file.path);
+        }
+    }
+    paths
 }
 
 /// Every row that counts, with how often it is there.
-async fn found(ground: &Ground) -> BTreeMap<(i64, i64), usize> {
+async fn found(ground: &Ground, by: By) -> BTreeMap<(i64, i64), usize> {
     let store = ground.calm().await;
-    let lake = Lake::of(store.list().await.expect("lists"));
     let mut found = BTreeMap::new();
-    for file in &lake.files {
-        let content: Bytes = store.read(&file.entry.path).await.expect("reads").expect("is there");
+    for path in paths(&*store, by).await {
+        let name = Name::parse(path.rsplit('/').next().expect("a name")).expect("a name of ours");
+        let content: Bytes = store.read(&path).await.expect("reads").expect("is there");
         for row in batches_of(content).iter().flat_map(to_rows) {
             let number = |name: &str| row[name].as_i64().expect("a number");
             assert_eq!(number("n"), number("_offset"), "the right body");
-            assert!((file.name.first..=file.name.last).contains(&(number("_offset") as u64)), "its name covers it");
+            assert!((name.first..=name.last).contains(&(number("_offset") as u64)), "its name covers it");
             *found.entry((number("_partition"), number("_offset"))).or_insert(0) += 1;
         }
     }
@@ -156,6 +190,13 @@ fn config(seed: u64, random: &mut fastrand::Rng) -> ParquetConfig {
     // Of several bytes' memory: row groups are written out before their file is whole.
     config.memory_bytes_max = 20_000;
     config.manifest = seed.is_multiple_of(2);
+    config.delta = seed % 3 != 2;
+    if !seed.is_multiple_of(5) {
+        (config.compact_commits, config.compact_keep_ms) = (Some(3), 0);
+    }
+    if seed.is_multiple_of(7) {
+        config.sort_by = vec!["t".to_owned()];
+    }
     if !seed.is_multiple_of(3) {
         config.partition_by = vec!["site".to_owned(), "hour".to_owned()];
     }
@@ -164,11 +205,11 @@ fn config(seed: u64, random: &mut fastrand::Rng) -> ParquetConfig {
 
 /// A first life ends at each operation in turn, before it or after it, a second one somewhere, the third one goes through.
 async fn crashes_everywhere(grounds: impl Fn() -> Ground, step: usize) {
-    for (seed, is_after) in [(1, false), (1, true), (2, false), (2, true)] {
+    for (seed, is_after) in CASES {
         let mut at = 0;
         loop {
             let mut random = fastrand::Rng::with_seed(seed);
-            let log = log(&mut random, 40);
+            let log = log(&mut random, 18);
             let mut config = config(seed, &mut random);
             let ground = grounds();
             if let Ground::Disk(dir) = &ground {
@@ -180,12 +221,13 @@ async fn crashes_everywhere(grounds: impl Fn() -> Ground, step: usize) {
             let mut stored = [0; PARTITIONS];
             let first = Plan::new(Trouble::Crash { at, is_after });
             let is_whole = life(&ground, &config, &log, &mut stored, first, &mut random).await;
-            let there = found(&ground).await;
-            assert!(there.values().all(|times| *times == 1), "twice after a crash at {at}: {there:?}");
-            let lost = expected(&log)
-                .into_keys()
-                .find(|place| (place.1 as u64) < stored[place.0 as usize] && !there.contains_key(place));
-            assert_eq!(lost, None, "settled and not there after a crash at {at}");
+            for by in By::all(&config) {
+                let there = found(&ground, by).await;
+                assert!(there.values().all(|times| *times == 1), "twice after a crash at {at}: {there:?}");
+                let is_settled = |place: &(i64, i64)| (place.1 as u64) < stored[place.0 as usize];
+                let lost = expected(&log).into_keys().find(|place| is_settled(place) && !there.contains_key(place));
+                assert_eq!(lost, None, "settled and not there by {by:?} after a crash at {at}");
+            }
             if is_whole {
                 assert!(at > 10, "{at} operations are no test");
                 break;
@@ -194,9 +236,8 @@ async fn crashes_everywhere(grounds: impl Fn() -> Ground, step: usize) {
             if !life(&ground, &config, &log, &mut stored, second, &mut random).await {
                 assert!(life(&ground, &config, &log, &mut stored, Plan::new(Trouble::Never), &mut random).await);
             }
-            assert_eq!(found(&ground).await, expected(&log), "seed {seed}, crash at {at}");
-            if config.manifest {
-                check_manifests(&ground).await;
+            for by in By::all(&config) {
+                assert_eq!(found(&ground, by).await, expected(&log), "seed {seed}, crash at {at}, by {by:?}");
             }
             let store = ground.calm().await;
             let lake = Lake::of(store.list().await.expect("lists"));
@@ -208,21 +249,24 @@ async fn crashes_everywhere(grounds: impl Fn() -> Ground, step: usize) {
 
 #[tokio::test]
 async fn a_crash_at_any_operation_of_the_disk_loses_and_doubles_nothing() {
-    crashes_everywhere(|| Ground::Disk(disk()), 2).await;
+    crashes_everywhere(|| Ground::Disk(disk()), 3).await;
 }
 
 #[tokio::test]
 async fn a_crash_at_any_operation_of_an_object_store_loses_and_doubles_nothing() {
-    for part_bytes in PART_BYTES {
-        crashes_everywhere(|| Ground::Memory { inner: Arc::new(InMemory::new()), part_bytes }, 1).await;
-    }
+    let turn = std::cell::Cell::new(0);
+    let ground = || {
+        turn.set(turn.get() + 1);
+        Ground::Memory { inner: Arc::new(InMemory::new()), part_bytes: PART_BYTES[turn.get() % 2] }
+    };
+    crashes_everywhere(ground, 1).await;
 }
 
 #[tokio::test]
 async fn a_store_that_fails_all_the_time_gets_everything_once() {
     for seed in 0..10 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let log = log(&mut random, 60);
+        let log = log(&mut random, 40);
         let mut config = config(seed, &mut random);
         let ground = if seed % 5 == 0 {
             let dir = disk();
@@ -235,6 +279,6 @@ async fn a_store_that_fails_all_the_time_gets_everything_once() {
         let plan = Plan::new(Trouble::Errors { of_256: 100, random: random.fork() });
         let mut stored = [0; PARTITIONS];
         assert!(life(&ground, &config, &log, &mut stored, plan, &mut random).await, "it goes through in the end");
-        assert_eq!(found(&ground).await, expected(&log), "seed {seed}");
+        assert_eq!(found(&ground, *By::all(&config).last().expect("names")).await, expected(&log), "seed {seed}");
     }
 }

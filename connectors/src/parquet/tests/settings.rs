@@ -76,7 +76,7 @@ fn a_set_counts_when_it_is_whole_or_was() {
     let lake = Lake::of(entries);
     let names = |files: &[crate::parquet::names::Found]| files.iter().map(|file| file.name).collect::<Vec<_>>();
     assert_eq!(names(&lake.incomplete), [there[2].1, there[3].1]);
-    assert_eq!(names(&lake.replaced), [there[6].1]);
+    assert_eq!(lake.replaced, [format!("date=1/{}", there[6].1)]);
     assert_eq!(names(&lake.files), [0, 1, 5, 4, 7, 8].map(|at: usize| there[at].1));
     assert_eq!(lake.temporary, ["date=1/.tmp-x", "_tmp/p00000-x"]);
     assert_eq!(lake.next().into_iter().collect::<Vec<_>>(), [(0, 10), (1, 12), (2, 8)]);
