@@ -84,7 +84,7 @@ pub enum EndpointKind {
     /// HTTP POST.
     Webhook(WebhookConfig),
     /// Parquet files.
-    Parquet(ParquetConfig),
+    Parquet(Box<ParquetConfig>),
     /// A file of JSON lines.
     Ndjson(NdjsonConfig),
     /// MQTT messages on topics of the node.

@@ -285,7 +285,7 @@ impl Checker<'_> {
             }
             "parquet" => {
                 let read: connectors::parquet::ParquetConfig = table.read(&except, found)?;
-                (EndpointKind::Parquet(read.clone()), read.problems())
+                (EndpointKind::Parquet(Box::new(read.clone())), read.problems())
             }
             "ndjson" => {
                 let read: connectors::file::NdjsonConfig = table.read(&except, found)?;
