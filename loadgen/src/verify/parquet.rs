@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Fields};
 
 use super::{Question, Told, VerifyError};
 use crate::fleet::{FieldPlace, Value, device_number};
@@ -141,18 +141,11 @@ impl<'a> Rows<'a> {
         let mut fields = Vec::new();
         for name in model.field_names() {
             let is_its = |column: &str| {
-                column == name
-                    || column
-                        .strip_prefix(name)
-                        .is_some_and(|kind| kind.starts_with(':') && model.find(column).is_none())
+                let kind = column.strip_prefix(name).is_some_and(|kind| kind.starts_with(':'));
+                column == name || kind && model.find(column).is_none()
             };
-            let columns: Vec<&dyn Array> = schema
-                .fields()
-                .iter()
-                .zip(batch.columns())
-                .filter(|(field, _)| is_its(field.name()))
-                .map(|(_, column)| &**column)
-                .collect();
+            let mut columns = Vec::new();
+            find_columns(&is_its, "", schema.fields(), batch.columns(), &mut columns);
             let Some(place) = model.find(name) else { continue };
             // Without `_rest` a sink may leave out what it likes.
             if !columns.is_empty() || rest.is_some() {
@@ -278,14 +271,42 @@ fn folder_says(value: Option<&str>, wanted: Option<&Value>) -> bool {
     }
 }
 
+/// The columns that are called so, those in structs with dots between.
+fn find_columns<'a>(
+    is_wanted: &dyn Fn(&str) -> bool,
+    above: &str,
+    fields: &Fields,
+    arrays: &'a [ArrayRef],
+    found: &mut Vec<&'a dyn Array>,
+) {
+    for (field, array) in fields.iter().zip(arrays) {
+        let name = format!("{above}{}", field.name());
+        match field.data_type() {
+            DataType::Struct(fields) => {
+                find_columns(is_wanted, &format!("{name}."), fields, array.as_struct().columns(), found);
+            }
+            _ if is_wanted(&name) => found.push(&**array),
+            _ => {}
+        }
+    }
+}
+
 fn rest_says(rest: &str, name: &str, wanted: &Value) -> bool {
     let Ok(serde_json::Value::Object(rest)) = serde_json::from_str(rest) else { return false };
-    match (rest.get(name), wanted) {
+    match (find_member(&rest, name), wanted) {
         (Some(serde_json::Value::Number(found)), Value::Number { .. }) => found.as_f64() == wanted.as_f64(),
         (Some(serde_json::Value::String(found)), Value::Text(wanted)) => found == wanted,
         (Some(serde_json::Value::Bool(found)), Value::Bool(wanted)) => found == wanted,
         _ => false,
     }
+}
+
+/// A member by its name, or where a dot in the name leads into an object.
+fn find_member<'r>(rest: &'r serde_json::Map<String, serde_json::Value>, name: &str) -> Option<&'r serde_json::Value> {
+    let inside = || {
+        name.match_indices('.').find_map(|(at, _)| find_member(rest.get(&name[..at])?.as_object()?, &name[at + 1..]))
+    };
+    rest.get(name).or_else(inside)
 }
 
 fn text(column: &dyn Array, row: usize) -> Option<&str> {
