@@ -57,7 +57,7 @@ fn merge(one: Bounds, other: Bounds, other_rows: i64) -> Bounds {
     };
     Bounds {
         min: pick(one.min, other.min, |one, other| is_less(other, one)),
-        max: pick(one.max, other.max, |one, other| is_less(one, other)),
+        max: pick(one.max, other.max, is_less),
         nulls: sum(one.nulls, other.nulls),
     }
 }

@@ -59,9 +59,9 @@ impl Compaction {
         mut delta: Option<&mut Delta>,
         partition: u32,
     ) -> Result<(), DeltaError> {
-        loop {
-            let Some(groups) = self.groups.get(&partition) else { break };
-            let Some(range) = self.rule.pick(groups) else { break };
+        while let Some((groups, range)) =
+            self.groups.get(&partition).and_then(|groups| Some((groups, self.rule.pick(groups)?)))
+        {
             let replaced = groups[range.clone()].to_vec();
             let merged = merge(writing, delta.as_deref_mut(), &replaced).await?;
             let groups = self.groups.entry(partition).or_default();
