@@ -1,9 +1,10 @@
 //! A folder of Parquet files: every row is held against the event that the seed makes again, column by column.
 //!
-//! Files are read in the order of their names. Where they lie in folders that say values (`site=site-7`), those are columns like any other,
-//! and a device's rows may be spread over folders: they are shown in the order of `_partition` and `_offset`. A row is told by `device_id` and `seq`; each other column that is called like a field
-//! must say what the event said, if it is of a type that holds that exactly: text, truth values, whole numbers, doubles. Where a
-//! sink keeps what fits no column in `_rest`, a JSON object as text, it is looked up there.
+//! Files are read in the order of their names. Where they lie in folders that say values (`site=site-7`), those are columns like any
+//! other, and a device's rows may be spread over folders: they are shown in the order of `_partition` and `_offset`. A row is told by
+//! `device_id` and `seq`; each other column that is called like a field must say what the event said, if it is of a type that holds
+//! that exactly: text, truth values, whole numbers, doubles. Where a sink keeps what fits no column in `_rest`, a JSON object as text, it
+//! is looked up there.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
