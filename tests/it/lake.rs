@@ -168,13 +168,17 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
     let mut text = format!("[node]\npartitions = {PARTITIONS}\n\n[listeners.http]\nkey_pointer = \"/device_id\"\n\n");
     let dir = |name: &str| format!("dir = '{}'", path(name).display());
     text += &endpoint("flat", &dir("flat"), "age_ms_max = 100");
-    let folders = "age_ms_max = 100\npartition_by = [\"date\", \"fw\"]\nmanifest = true";
+    let folders = "age_ms_max = 100\npartition_by = [\"date\", \"fw\"]\nmanifest = true\ncompact_commits = 4\ncompact_keep_ms = 0";
     text += &endpoint("folders", &dir("folders"), folders);
     if let Some(s3) = &s3 {
         let url = |name: &str| {
             format!("url = \"s3://lake/{name}\"\nstore = {{ endpoint = \"{}\", allow_http = true }}", s3.url)
         };
-        text += &endpoint("s3", &url("small"), "age_ms_max = 200\npartition_by = [\"fw\"]\nmanifest = true");
+        text += &endpoint(
+            "s3",
+            &url("small"),
+            "age_ms_max = 200\npartition_by = [\"fw\"]\nmanifest = true\ncompact_keep_ms = 0",
+        );
         // Old enough for files of several parts only after the last kill.
         text += &endpoint("large", &url("large"), "age_ms_max = 8000\ncompression = \"none\"");
     } else {
