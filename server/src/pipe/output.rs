@@ -105,7 +105,7 @@ impl Output {
     /// The endpoint as a node's configuration has it.
     pub fn configured(kind: &EndpointKind, args: &PipeArgs) -> Result<Self, String> {
         match kind {
-            EndpointKind::Parquet(config) => Self::parquet(config.clone(), args.system_columns),
+            EndpointKind::Parquet(config) => Self::parquet(config.as_ref().clone(), args.system_columns),
             EndpointKind::Ndjson(config) => {
                 let spec = format!("ndjson:{}", config.path.display());
                 Self::open(&spec, &PipeArgs { format: config.format, ..args.clone() })

@@ -33,7 +33,13 @@ fn file(store: &dyn Store, again: &Again, path: &str, columns: &[&str]) -> Commi
 }
 
 fn committed(first: u64, last: u64, files: Vec<CommittedFile>) -> Committed {
-    Committed { name: Name { partition: 4, first, last, part: Part::Whole }, files, rows: 3, mismatches: 0, tickets: Vec::new() }
+    Committed {
+        name: Name { partition: 4, first, last, part: Part::Whole },
+        files,
+        rows: 3,
+        mismatches: 0,
+        tickets: Vec::new(),
+    }
 }
 
 #[tokio::test]
