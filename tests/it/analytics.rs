@@ -71,7 +71,7 @@ fn the_examples_of_the_manual_read_what_a_node_wrote() {
     std::fs::write(&script, text).expect("writes");
     let output = Command::new(python).arg(&script).current_dir(folder.path()).output().expect("starts");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success() && said.contains("all as it should be"), "{said}");
 }
 
 /// What the examples should have found.
@@ -104,4 +104,8 @@ keys = footer.read(columns=["_key"])["_key"].to_pylist()
 assert keys == sorted(keys) or footer.metadata.num_row_groups > 1, keys
 key = group.column(names.index("_key"))
 assert key.statistics.min <= key.statistics.max and key.has_column_index and key.has_offset_index, key
+# Five libraries with threads of their own in one process: their end is not what is tried here.
+print("all as it should be", flush=True)
+import os
+os._exit(0)
 "#;
