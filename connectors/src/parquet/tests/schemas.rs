@@ -402,7 +402,7 @@ fn refused_events_are_dead_letters_and_nowhere_else() {
     ];
     assert_eq!(found, expected);
     let names: Vec<_> = files(&lake).iter().map(|file| file.file_name().expect("a name").to_owned()).collect();
-    assert_eq!(names, ["p00001-00000000000000000011-00000000000000000014.parquet"], "named by its rows");
+    assert_eq!(names, ["p00001-00000000000000000000-00000000000000000015.parquet"], "it covers the refused ones too");
     let found = letters(dir.path());
     let places: Vec<_> = found.iter().map(|letter| (letter.partition, letter.offset)).collect();
     assert_eq!(places, [(1, 10), (1, 12), (1, 13), (1, 15), (2, 0)]);
