@@ -70,7 +70,7 @@ impl Unit {
     }
 }
 
-/// Type of a column. What each one takes is said in [`fit`](super::fit).
+/// Type of a column. What each one takes is said in `fit`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ColumnType {

@@ -47,7 +47,7 @@ impl Local {
         Self { dir: dir.to_owned(), _lock: None }
     }
 
-    /// As [`Store::list`], at once.
+    /// As `Store::list`, at once.
     pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         walk(&self.dir, "", DEPTH_MAX, &mut entries).map_err(io_error(&self.dir))?;
