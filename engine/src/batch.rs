@@ -119,12 +119,27 @@ impl Batch {
         Self { partition, bytes, rows }
     }
 
+    /// Rows over bytes that hold no RecordBatch, for who reads and matches events in memory: a batch of partition 0 that is never stored
+    /// or sent. The first [`HEADER_BYTES`] are the place of its offset; every span lies behind them.
+    ///
+    /// # Panics
+    /// If there is no row, or no room for the header.
+    pub fn in_memory(bytes: Vec<u8>, rows: Vec<Row>) -> Self {
+        assert!(!rows.is_empty() && bytes.len() >= HEADER_BYTES, "a batch has a header and a row");
+        Self { partition: 0, bytes, rows }
+    }
+
+    /// The memory of the batch, to be used again.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<Row>) {
+        (self.bytes, self.rows)
+    }
+
     /// The partition all of its events belong to.
     pub fn partition(&self) -> u32 {
         self.partition
     }
 
-    /// The RecordBatch as it is stored and sent.
+    /// The RecordBatch as it is stored and sent, but for one that is [only in memory](Self::in_memory).
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

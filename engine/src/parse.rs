@@ -26,6 +26,7 @@ pub use element::{Element, elements};
 pub use extract::{ExtractStats, Extractor};
 pub use fields::{ColumnId, Fields};
 pub use kernel::Kernel;
+pub use number::whole;
 pub use prefetch::prefetch;
 pub use step::{Path, Step};
 pub use value::{Kind, Value};

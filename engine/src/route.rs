@@ -164,6 +164,11 @@ impl RouteTable {
         Ok(table)
     }
 
+    /// Some route reads more of events than their bodies.
+    pub fn reads_headers(&self) -> bool {
+        !self.columns.headers().is_empty() || !self.columns.special().is_empty()
+    }
+
     /// The table with routes added (in place of those of the same name) and others taken away. What it costs depends on
     /// the change and not on the table: the indexes that are there are shared, and what is gone is marked.
     pub fn change(&self, version: u64, add: Vec<Route>, remove: &[&str]) -> Result<Self, TableError> {

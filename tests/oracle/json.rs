@@ -1,6 +1,6 @@
 //! The extractor with every kernel, against simd-json's tape and serde_json.
 
-use engine::parse::{Columns, Extractor, Fields, Kernel, Kind, Parser, Path, Span, Step, Tag, Value};
+use engine::parse::{Columns, Extractor, Fields, Kernel, Kind, NumberTexts, Parser, Path, Span, Step, Tag, Value};
 
 /// Some wanted paths and everything that fills their columns.
 pub struct JsonRunner {
@@ -29,11 +29,39 @@ pub fn path(text: &str) -> Path {
     steps.into()
 }
 
+/// Every third column wants numbers as they are written.
+fn wants_digits(column: usize) -> bool {
+    column % 3 == 2
+}
+
 fn find<'v>(root: Value<'v>, path: &[Step]) -> Option<Value<'v>> {
     path.iter().try_fold(root, |value, step| match step {
         Step::Member(name) => value.get(name),
         Step::Element(index) => value.at(*index as usize),
     })
+}
+
+/// Whether all that the value at `place` holds is at one of the paths, and nothing twice.
+fn is_covered(value: Value<'_>, place: &mut Vec<Step>, paths: &[Path]) -> bool {
+    match value.kind() {
+        Kind::Array(_) => false,
+        Kind::Object(members) => {
+            let is_looked_into = paths.iter().any(|path| {
+                path.strip_prefix(&place[..]).is_some_and(|inner| matches!(inner.first(), Some(Step::Member(_))))
+            });
+            let names: std::collections::HashSet<_> = value.members().map(|(name, _)| name).collect();
+            members > 0
+                && is_looked_into
+                && names.len() == members
+                && value.members().all(|(name, member)| {
+                    place.push(Step::Member(name.into()));
+                    let covered = is_covered(member, place, paths);
+                    place.pop();
+                    covered
+                })
+        }
+        _ => paths.iter().any(|path| **path == place[..]),
+    }
 }
 
 impl JsonRunner {
@@ -47,7 +75,11 @@ impl JsonRunner {
         let paths: Vec<Path> = paths.iter().map(|text| path(text)).collect();
         let mut fields = Fields::new(1);
         for (column, path) in paths.iter().enumerate() {
-            fields.add(path, column as u32);
+            if wants_digits(column) {
+                fields.add_digits(path, column as u32);
+            } else {
+                fields.add(path, column as u32);
+            }
         }
         let kernels = kernels.iter().filter(|kernel| kernel.is_available());
         let extractors = kernels.map(|kernel| (*kernel, Extractor::new(*kernel, 7).always_look())).collect();
@@ -83,20 +115,21 @@ impl JsonRunner {
             let kernel = *kernel;
             extractor.run(&self.fields, &bytes, &spans, &mut self.columns);
             let json: Vec<bool> = (0..bodies.len()).map(|row| extractor.is_json(row)).collect();
+            let covered: Vec<bool> = (0..bodies.len()).map(|row| extractor.is_covered(row)).collect();
             for (row, body) in bodies.iter().enumerate() {
-                self.check_row(row, json[row], body, &bytes)
+                self.check_row(row, json[row], covered[row], body, &bytes)
                     .map_err(|reason| format!("{}: {reason} in {:?}", kernel.name(), String::from_utf8_lossy(body)))?;
             }
         }
         Ok(())
     }
 
-    fn check_row(&mut self, row: usize, is_json: bool, body: &[u8], bytes: &[u8]) -> Result<(), String> {
+    fn check_row(&mut self, row: usize, is_json: bool, covered: bool, body: &[u8], bytes: &[u8]) -> Result<(), String> {
         let serde = serde_json::from_slice::<serde_json::Value>(body);
         let document = self.parser.parse(body);
         let Ok(document) = document else {
             self.refused += 1;
-            if is_json {
+            if is_json || covered {
                 return Err("accepted what is not JSON".to_owned());
             }
             let column =
@@ -115,6 +148,10 @@ impl JsonRunner {
         {
             return Err(format!("serde_json refuses it: {error}"));
         }
+        if covered != is_covered(document.root(), &mut Vec::new(), &self.paths) {
+            return Err(format!("says {covered} of whether all of it is in columns"));
+        }
+        let mut digits = NumberTexts::new(document.root(), body);
         for (column, path) in self.paths.iter().enumerate() {
             let (tag, value) = self.columns.cell(column as u32, row);
             let text = || self.columns.text(tag, value, bytes).map(|text| String::from_utf8_lossy(text).into_owned());
@@ -125,6 +162,16 @@ impl JsonRunner {
                 Some(Kind::Bool(truth)) => tag == if truth { Tag::True } else { Tag::False },
                 Some(Kind::Int(_) | Kind::Uint(_) | Kind::Float(_)) => {
                     let expected = found.and_then(Value::as_f64).map(f64::to_bits);
+                    if wants_digits(column) {
+                        let written = found.and_then(|found| digits.of(found));
+                        let cell = self.columns.text(tag, value, bytes);
+                        if tag != Tag::Digits || cell.is_none() || cell != written {
+                            return Err(format!(
+                                "path {path:?} is written {written:?}, the cell says {tag:?} {cell:?}"
+                            ));
+                        }
+                        continue;
+                    }
                     tag == Tag::Number && Some(value) == expected
                 }
                 Some(Kind::String(expected)) => text().as_deref() == Some(expected),

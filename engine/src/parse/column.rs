@@ -24,6 +24,10 @@ pub enum Tag {
     True,
     /// A number: the bits of a double.
     Number,
+    /// A number as it is written in the batch, in a column that [asks](super::Fields::add_digits) for it: a packed [`Span`].
+    Digits,
+    /// The same in [`Columns::own_text`].
+    OwnDigits,
     /// Text in the batch: a packed [`Span`].
     Text,
     /// Text that had to be rewritten (escapes, another encoding): a packed [`Span`] into [`Columns::own_text`].
@@ -114,6 +118,13 @@ impl Columns {
         &self.values[start..start + self.stride]
     }
 
+    /// Tags of a column, its values to be changed, and the columns' own text: for who turns values into others of its own.
+    pub fn split_mut(&mut self, column: ColumnId) -> (&[Tag], &mut [u64], &[u8]) {
+        let start = column as usize * self.stride;
+        let cells = start..start + self.stride;
+        (&self.tags[cells.clone()], &mut self.values[cells], &self.own_text)
+    }
+
     /// One cell.
     #[inline]
     pub fn cell(&self, column: ColumnId, row: usize) -> (Tag, u64) {
@@ -154,12 +165,12 @@ impl Columns {
         &mut self.own_text
     }
 
-    /// The text of a cell, of the batch `bytes`; `None` if it is no text.
+    /// The text of a cell, or its digits, of the batch `bytes`; `None` if it is neither.
     #[inline]
     pub fn text<'b>(&'b self, tag: Tag, value: u64, bytes: &'b [u8]) -> Option<&'b [u8]> {
         match tag {
-            Tag::Text => Some(Span::unpack(value).of(bytes)),
-            Tag::OwnText => Some(Span::unpack(value).of(&self.own_text)),
+            Tag::Text | Tag::Digits => Some(Span::unpack(value).of(bytes)),
+            Tag::OwnText | Tag::OwnDigits => Some(Span::unpack(value).of(&self.own_text)),
             _ => None,
         }
     }

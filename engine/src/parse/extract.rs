@@ -89,6 +89,8 @@ struct Work {
     fast: Vec<(u32, u32, u32)>,
     /// One bit per row: its body is JSON.
     json: Vec<u64>,
+    /// One bit per row: all of its body is in columns.
+    covered: Vec<u64>,
     learnt: Vec<(ColumnId, Found)>,
     /// Numbers of the fast path that are not converted yet.
     pending: Vec<Pending>,
@@ -113,6 +115,7 @@ impl Extractor {
             shapes: Shapes::new(seed),
             fast: Vec::new(),
             json: Vec::new(),
+            covered: Vec::new(),
             learnt: Vec::new(),
             pending: Vec::new(),
             // Without vectors to find shapes with, walking is faster.
@@ -152,6 +155,13 @@ impl Extractor {
         self.work.json[row / 64] >> (row % 64) & 1 == 1
     }
 
+    /// The body of the row was an object all of whose members are in columns, each of them once, and members of members as well. A
+    /// body with an array is none.
+    #[inline]
+    pub fn is_covered(&self, row: usize) -> bool {
+        self.work.covered[row / 64] >> (row % 64) & 1 == 1
+    }
+
     /// The kernel it was made with.
     pub fn kernel(&self) -> Kernel {
         self.kernel
@@ -166,8 +176,10 @@ impl Extractor {
 impl Work {
     #[inline(always)]
     fn run<M: Machine>(&mut self, fields: &Fields, bytes: &[u8], bodies: &[Span], columns: &mut Columns) {
-        self.json.clear();
-        self.json.resize(bodies.len().div_ceil(64), 0);
+        for bits in [&mut self.json, &mut self.covered] {
+            bits.clear();
+            bits.resize(bodies.len().div_ceil(64), 0);
+        }
         self.fast.clear();
         self.fast.reserve(bodies.len());
         let is_body = |span: &&Span| span.len != u32::MAX;
@@ -275,8 +287,10 @@ impl Work {
         };
         *last = Some(id);
         self.stats.shape_hits += 1;
+        let shape = self.shapes.get(id);
         self.json[row / 64] |= 1 << (row % 64);
-        self.shapes.get(id).bind(&split, bytes, span.start as usize, row, columns, &mut self.pending);
+        self.covered[row / 64] |= u64::from(shape.is_covered()) << (row % 64);
+        shape.bind(&split, bytes, span.start as usize, row, columns, &mut self.pending);
         true
     }
 
@@ -308,6 +322,7 @@ impl Work {
             let row = row as usize;
             self.stats.shape_hits -= 1;
             self.json[row / 64] &= !(1 << (row % 64));
+            self.covered[row / 64] &= !(1 << (row % 64));
             for column in fields.columns() {
                 columns.set(*column, row, Tag::Missing, 0);
             }
@@ -317,8 +332,8 @@ impl Work {
 
     /// One row of the batch by the walker.
     fn walk(&mut self, fields: &Fields, bytes: &[u8], span: Span, row: usize, columns: &mut Columns) {
-        let mut cells = Cells { columns, row, origin: Some(span.start as usize) };
-        let result = walk::walk(span.of(bytes), fields, &mut cells);
+        let mut cells = Cells { columns, fields, row, origin: Some(span.start as usize), is_covered: true };
+        let result = walk::walk(span.of(bytes), fields, &mut cells).map(|()| cells.is_covered);
         self.walked(result, fields, row, columns);
     }
 
@@ -331,16 +346,20 @@ impl Work {
         for column in fields.columns() {
             columns.set(*column, row, Tag::Missing, 0);
         }
-        let mut cells = Cells { columns, row, origin: None };
+        let mut cells = Cells { columns, fields, row, origin: None, is_covered: true };
         let mut moved = Moved { cells: &mut cells, by: start };
-        let result = walk::walk(text, fields, &mut moved);
+        let result = walk::walk(text, fields, &mut moved).map(|()| cells.is_covered);
         self.walked(result, fields, row, columns);
     }
 
-    fn walked(&mut self, result: Result<(), Malformed>, fields: &Fields, row: usize, columns: &mut Columns) {
+    /// What a walk found out: whether all of the body is in columns.
+    fn walked(&mut self, result: Result<bool, Malformed>, fields: &Fields, row: usize, columns: &mut Columns) {
         self.stats.walked += 1;
         match result {
-            Ok(()) => self.json[row / 64] |= 1 << (row % 64),
+            Ok(is_covered) => {
+                self.json[row / 64] |= 1 << (row % 64);
+                self.covered[row / 64] |= u64::from(is_covered) << (row % 64);
+            }
             Err(Malformed) => {
                 self.stats.not_json += 1;
                 undefine(fields, row, columns);
@@ -352,11 +371,12 @@ impl Work {
     #[cold]
     fn learn(&mut self, fields: &Fields, event: &[u8], scanned: &Scanned, hash: u64) {
         self.learnt.clear();
-        let mut places = Places { found: &mut self.learnt, room: Vec::new() };
-        let accepted = walk::walk(event, fields, &mut places).is_ok();
-        if let Some(shape) =
-            Shape::new(&self.scan.split(scanned), &self.learnt, hash, fields.stamp()).filter(|_| accepted)
-        {
+        let mut places = Places { found: &mut self.learnt, room: Vec::new(), is_covered: true };
+        if walk::walk(event, fields, &mut places).is_err() {
+            return;
+        }
+        let is_covered = places.is_covered;
+        if let Some(shape) = Shape::new(&self.scan.split(scanned), &self.learnt, fields, hash, is_covered) {
             self.shapes.learn(shape);
         }
     }
@@ -373,9 +393,11 @@ fn undefine(fields: &Fields, row: usize, columns: &mut Columns) {
 /// A walk that fills cells.
 struct Cells<'c> {
     columns: &'c mut Columns,
+    fields: &'c Fields,
     row: usize,
     /// Where the text starts in the batch; `None` if it lies in the columns' own text.
     origin: Option<usize>,
+    is_covered: bool,
 }
 
 impl Sink for Cells<'_> {
@@ -388,17 +410,26 @@ impl Sink for Cells<'_> {
             What::Null => (Tag::Null, 0),
             What::Bool(false) => (Tag::False, 0),
             What::Bool(true) => (Tag::True, 0),
+            What::Number(_) if self.fields.wants_digits(column) => {
+                (if own { Tag::OwnDigits } else { Tag::Digits }, span(found.start, found.end))
+            }
             What::Number(value) => (Tag::Number, value.to_bits()),
             What::Text => (if own { Tag::OwnText } else { Tag::Text }, span(found.start + 1, found.end - 1)),
             What::Rewritten { start, len } => (Tag::OwnText, Span { start: start as u32, len: len as u32 }.pack()),
             What::Array => (if own { Tag::OwnArray } else { Tag::Array }, span(found.start, found.end)),
             What::Object(members) => (Tag::Object, members as u64),
         };
+        self.is_covered &= self.columns.cell(column, self.row).0 == Tag::Missing;
         self.columns.set(column, self.row, tag, value);
     }
 
     fn clear(&mut self, column: ColumnId) {
+        self.is_covered &= self.columns.cell(column, self.row).0 == Tag::Missing;
         self.columns.set(column, self.row, Tag::Missing, 0);
+    }
+
+    fn unwanted(&mut self) {
+        self.is_covered = false;
     }
 
     fn room(&mut self) -> &mut Vec<u8> {
@@ -423,6 +454,10 @@ impl Sink for Moved<'_, '_> {
         self.cells.clear(column);
     }
 
+    fn unwanted(&mut self) {
+        self.cells.unwanted();
+    }
+
     fn room(&mut self) -> &mut Vec<u8> {
         self.cells.room()
     }
@@ -432,6 +467,7 @@ impl Sink for Moved<'_, '_> {
 struct Places<'p> {
     found: &'p mut Vec<(ColumnId, Found)>,
     room: Vec<u8>,
+    is_covered: bool,
 }
 
 impl Sink for Places<'_> {
@@ -441,7 +477,13 @@ impl Sink for Places<'_> {
     }
 
     fn clear(&mut self, column: ColumnId) {
+        let before = self.found.len();
         self.found.retain(|(other, _)| *other != column);
+        self.is_covered &= self.found.len() == before;
+    }
+
+    fn unwanted(&mut self) {
+        self.is_covered = false;
     }
 
     fn room(&mut self) -> &mut Vec<u8> {

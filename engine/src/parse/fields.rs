@@ -21,6 +21,8 @@ pub struct Fields {
     stamp: u64,
     nodes: Vec<TrieNode>,
     columns: Vec<ColumnId>,
+    /// Columns that want numbers as they are written, by their numbers.
+    digits: Vec<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,27 @@ impl Fields {
         }
         self.nodes[at as usize].columns.push(column);
         self.columns.push(column);
+    }
+
+    /// As [`add`](Self::add), for a column whose numbers stay as they are written: [`Tag::Digits`](super::Tag::Digits).
+    pub fn add_digits(&mut self, path: &[Step], column: ColumnId) {
+        self.add(path, column);
+        if self.digits.len() <= column as usize {
+            self.digits.resize(column as usize + 1, false);
+        }
+        self.digits[column as usize] = true;
+    }
+
+    /// The column wants numbers as they are written.
+    #[inline]
+    pub(super) fn wants_digits(&self, column: ColumnId) -> bool {
+        self.digits.get(column as usize).is_some_and(|wants| *wants)
+    }
+
+    /// An object here is looked into for the sake of columns.
+    #[inline]
+    pub(super) fn has_members(&self, at: Node) -> bool {
+        self.nodes.get(at as usize).is_some_and(|node| !node.members.is_empty())
     }
 
     /// Nothing is wanted.

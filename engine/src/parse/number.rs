@@ -41,6 +41,25 @@ pub(super) fn value(bytes: &[u8], start: usize, end: usize) -> f64 {
     if negative { -value } else { value }
 }
 
+/// The token `bytes[start..end]`, which is a JSON number, as a whole number of 64 bits; `None` if it is written with point or exponent,
+/// or is out of range.
+#[inline]
+pub fn whole(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    let negative = bytes[start] == b'-';
+    let len = end - start - usize::from(negative);
+    let before = end.checked_sub(16).and_then(|from| bytes.get(from..end)?.first_chunk::<16>());
+    let (Some(before), 1..=16) = (before, len) else {
+        return std::str::from_utf8(&bytes[start..end]).ok()?.parse().ok();
+    };
+    let digits = (u128::from_le_bytes(*before) ^ ZEROS) & (u128::MAX << (8 * (16 - len)));
+    if (digits.wrapping_add(ABOVE_NINE) | digits) & HIGH != 0 {
+        return None;
+    }
+    // At most 16 digits: below 2^63.
+    let value = sixteen(digits) as i64;
+    Some(if negative { -value } else { value })
+}
+
 const ZEROS: u128 = u128::from_le_bytes([b'0'; 16]);
 const HIGH: u128 = u128::from_le_bytes([0x80; 16]);
 /// Added to a byte below 128, sets its high bit if it is above 9.
@@ -90,6 +109,31 @@ mod tests {
                         assert_eq!(value.to_bits(), expected.to_bits(), "{token}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_those_without_point_and_exponent_in_range() {
+        let tokens = [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "9007199254740993",
+            "1234567890123456",
+            "12345678901234567",
+            "1.0",
+            "-1.5",
+            "1e3",
+            "12E2",
+        ];
+        let limits = ["9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809"];
+        for token in tokens.into_iter().chain(limits) {
+            for before in ["", "{\"ts\":", "{\"some_longer_name\":"] {
+                let text = format!("{before}{token}");
+                let expected: Option<i64> = token.parse().ok();
+                assert_eq!(whole(text.as_bytes(), before.len(), text.len()), expected, "{text}");
             }
         }
     }

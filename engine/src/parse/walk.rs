@@ -16,6 +16,8 @@ pub(super) trait Sink {
     fn put(&mut self, column: ColumnId, found: Found);
     /// The path leads nowhere after all: a later duplicate took its place.
     fn clear(&mut self, column: ColumnId);
+    /// There is a value that fills no column, and that is not in one that does.
+    fn unwanted(&mut self);
     /// Room for a text that had to be rewritten; returns nothing, the caller measures it.
     fn room(&mut self) -> &mut Vec<u8>;
 }
@@ -123,6 +125,7 @@ struct Counts {
 impl Sink for Counts {
     fn put(&mut self, _: ColumnId, _: Found) {}
     fn clear(&mut self, _: ColumnId) {}
+    fn unwanted(&mut self) {}
     fn room(&mut self) -> &mut Vec<u8> {
         &mut self.room
     }
@@ -164,8 +167,17 @@ impl<S: Sink> Walker<'_, S> {
 
     #[inline]
     fn put(&mut self, node: Node, what: What, start: usize) {
-        for column in self.fields.columns_at(node) {
+        let columns = self.fields.columns_at(node);
+        for column in columns {
             self.sink.put(*column, Found { what, start, end: self.at });
+        }
+        // The members of an object are looked at one by one, if somebody wants one of them.
+        let is_covered = match what {
+            What::Object(members) => members > 0 && self.fields.has_members(node),
+            _ => !columns.is_empty(),
+        };
+        if !is_covered {
+            self.sink.unwanted();
         }
     }
 
@@ -185,6 +197,7 @@ impl<S: Sink> Walker<'_, S> {
             b'"' => {
                 let text = self.string()?;
                 if node == NOWHERE || self.fields.columns_at(node).is_empty() {
+                    self.sink.unwanted();
                     return if text.escaped { self.check_escapes(text) } else { Ok(()) };
                 }
                 let what = if text.escaped { self.rewrite(text)? } else { What::Text };
@@ -215,6 +228,9 @@ impl<S: Sink> Walker<'_, S> {
                     if wanted {
                         self.put(node, What::Number(value), start);
                     }
+                }
+                if !wanted {
+                    self.sink.unwanted();
                 }
             }
         }

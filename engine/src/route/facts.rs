@@ -39,7 +39,8 @@ impl<'v> Facts<'v> for CellFacts<'v> {
         let Reference::Column(column) = reference else { return Value::Undefined };
         let (tag, value) = self.columns.cell(*column, self.row);
         match tag {
-            Tag::Undefined => Value::Undefined,
+            // No route asks for digits.
+            Tag::Undefined | Tag::Digits | Tag::OwnDigits => Value::Undefined,
             Tag::Missing => Value::Missing,
             Tag::Null => Value::Null,
             Tag::NullText => Value::NullText,

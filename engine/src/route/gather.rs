@@ -102,6 +102,11 @@ impl Gather {
         self.extractor.stats()
     }
 
+    /// The body of a row is JSON, if the set reads bodies.
+    pub fn is_json(&self, row: usize) -> bool {
+        row < self.bodies.len() && self.extractor.is_json(row)
+    }
+
     /// Fills the columns of `set` from `batch`.
     pub fn run(&mut self, set: &ColumnSet, batch: &Batch) {
         let rows = batch.rows().len();

@@ -100,6 +100,11 @@ impl Matcher {
         }
     }
 
+    /// The body of a row of the last batch is JSON, as far as the table reads bodies.
+    pub fn is_json(&self, row: usize) -> bool {
+        self.gather.is_json(row)
+    }
+
     /// The rows of the last batch that `endpoint` gets; `None` if it gets none.
     pub fn rows(&self, endpoint: EndpointId) -> Option<Rows> {
         self.hits.rows(endpoint)

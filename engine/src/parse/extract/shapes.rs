@@ -7,7 +7,7 @@
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::scan::Split;
-use super::{ColumnId, Columns, Found, Pending, Span, Tag, What, scalar};
+use super::{ColumnId, Columns, Fields, Found, Pending, Span, Tag, What, scalar};
 
 /// Most shapes of one extractor.
 const SHAPES_MAX: usize = 4096;
@@ -40,6 +40,7 @@ pub(super) struct Shape {
     bindings: Box<[Binding]>,
     /// Values that the skeleton alone decides: objects.
     fixed: Box<[(ColumnId, Tag, u64)]>,
+    is_covered: bool,
 }
 
 /// A column and the hole that its value stands in.
@@ -47,13 +48,29 @@ pub(super) struct Shape {
 struct Binding {
     column: ColumnId,
     hole: u16,
-    is_text: bool,
+    holds: Holds,
+}
+
+/// What a hole holds, as far as the skeleton says it, and what the column wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Text,
+    /// A number or a literal.
+    Scalar,
+    /// The same in a column that wants numbers as they are written.
+    Digits,
 }
 
 impl Shape {
     /// The shape of the event that `split` and `found` are of; `None` if a wanted value stands in no hole, as a body that is one
-    /// string.
-    pub fn new(split: &Split<'_>, found: &[(ColumnId, Found)], hash: u64, stamp: u64) -> Option<Self> {
+    /// string. `is_covered`: every member of such events is in a column.
+    pub fn new(
+        split: &Split<'_>,
+        found: &[(ColumnId, Found)],
+        fields: &Fields,
+        hash: u64,
+        is_covered: bool,
+    ) -> Option<Self> {
         let mut bindings = Vec::new();
         let mut fixed = Vec::new();
         for (column, found) in found {
@@ -61,20 +78,32 @@ impl Shape {
                 What::Object(members) => fixed.push((*column, Tag::Object, members as u64)),
                 _ => {
                     let hole = split.hole_at(found.start)?;
-                    bindings.push(Binding { column: *column, hole: hole as u16, is_text: found.what == What::Text });
+                    let holds = match found.what {
+                        What::Text => Holds::Text,
+                        _ if fields.wants_digits(*column) => Holds::Digits,
+                        _ => Holds::Scalar,
+                    };
+                    bindings.push(Binding { column: *column, hole: hole as u16, holds });
                 }
             }
         }
         bindings.sort_by_key(|binding| binding.hole);
         Some(Self {
             hash,
-            stamp,
+            stamp: fields.stamp(),
             skeleton: split.skeleton.into(),
             holes: split.holes() as u32,
             used: true,
             bindings: bindings.into(),
             fixed: fixed.into(),
+            is_covered,
         })
+    }
+
+    /// Every member of its events is in a column.
+    #[inline(always)]
+    pub fn is_covered(&self) -> bool {
+        self.is_covered
     }
 
     /// It has this skeleton and so many holes.
@@ -97,11 +126,16 @@ impl Shape {
         for binding in &self.bindings {
             let (start, end) = split.hole(usize::from(binding.hole));
             let (start, end) = ((origin + start) as u32, (origin + end) as u32);
-            if binding.is_text {
+            if binding.holds == Holds::Text {
                 columns.set(binding.column, row, Tag::Text, Span { start: start + 1, len: end - start - 1 }.pack());
                 continue;
             }
             let tag = scalar(bytes[start as usize]);
+            if binding.holds == Holds::Digits {
+                let tag = if tag == Tag::Number { Tag::Digits } else { tag };
+                columns.set(binding.column, row, tag, Span { start, len: end - start }.pack());
+                continue;
+            }
             let cell = columns.set_tag(binding.column, row, tag);
             if tag == Tag::Number {
                 pending.push(Pending { start, end, cell });
