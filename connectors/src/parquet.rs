@@ -5,10 +5,12 @@
 //! a file under its final name is whole; no offset is in two files, for what the names cover is never written again; nothing of an
 //! event is dropped in silence: what has no column goes to `_rest`, what is no JSON to `_data`. `docs/parquet.md` shows the columns.
 
+mod cells;
 mod columns;
 mod commit;
 mod compact;
 mod config;
+mod convert;
 mod decimal;
 mod declared;
 mod delta;
@@ -44,6 +46,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use cells::{Cells, Plan};
 pub use config::{Compression, ParquetConfig, StoreConfig};
 pub use declared::{ColumnConfig, Nested, OnMismatch};
 pub use file::{FileError, FileWriter, Finished, Pushed, prepare_dir};

@@ -8,7 +8,7 @@ mod quic;
 use std::sync::Arc;
 
 use connectors::intake::Intake;
-use connectors::parquet::{Body, ColumnConfig, Learner, Nested, OnMismatch, Schema, Table};
+use connectors::parquet::{Body, Cells, ColumnConfig, Learner, Nested, OnMismatch, Schema, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::{Event, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
@@ -147,6 +147,41 @@ fn filling_columns_allocates_by_their_growth_only() {
     });
     assert_eq!(table.rows(), EVENTS);
     assert!(counted < 1000, "{counted} allocations for {EVENTS} events");
+}
+
+/// Two shapes, and rows that are not plain among them.
+#[test]
+fn rows_by_the_column_allocate_nothing_once_the_columns_have_their_size() {
+    let batches = batches(&bodies());
+    let (mut parser, mut learner) = (Parser::default(), Learner::default());
+    learner.see(parser.parse(bodies()[0].as_bytes()).expect("JSON").root());
+    let mut table = Table::new(&learner.finish(), true);
+    let mut cells = Cells::default();
+    let mut run = || {
+        let mut plain = 0;
+        for batch in &batches {
+            cells.read(table.plan(), batch, 0..batch.rows().len());
+            let mut at = 0;
+            while at < cells.len() {
+                let rows = cells.plain_from(at).max(1);
+                if cells.plain_from(at) > 0 {
+                    let pushed = table.push_cells(&cells, at, rows, batch, &[]).expect("no column refuses");
+                    (at, plain) = (at + pushed, plain + pushed);
+                } else {
+                    at += rows;
+                }
+            }
+        }
+        table.take();
+        plain
+    };
+    let plain = run();
+    assert!(plain > EVENTS * 9 / 10, "{plain} of {EVENTS}");
+    // Arrays are made by the table, not by the event: some for each of its columns.
+    let counted = allocations(|| {
+        run();
+    });
+    assert!(counted < 200, "{counted} allocations for {EVENTS} events");
 }
 
 /// Every type, values that do not fit, and members without a column that a learner wants to know of.

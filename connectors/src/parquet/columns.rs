@@ -34,6 +34,9 @@ enum Values {
     List(Box<Items>),
 }
 
+/// Bytes of a text that are copied at once.
+const PIECE: usize = 32;
+
 /// Values of varying length, one behind the other.
 #[derive(Debug)]
 struct Bytes {
@@ -58,6 +61,23 @@ impl Bytes {
     fn push(&mut self, value: &[u8]) {
         self.data.extend_from_slice(value);
         self.ends.push(self.data.len() as i32);
+    }
+
+    /// As [`push`](Self::push) of a value that most often lies in `bytes`: then so many are copied at once that their number is known
+    /// when this is compiled, and those that are too many are cut off again.
+    #[inline(always)]
+    fn push_of(&mut self, value: &[u8], bytes: &[u8]) {
+        let start = value.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+        let piece = bytes.get(start..).and_then(|from| from.first_chunk::<PIECE>());
+        match piece {
+            Some(piece) if value.len() <= PIECE => {
+                let end = self.data.len() + value.len();
+                self.data.extend_from_slice(piece);
+                self.data.truncate(end);
+                self.ends.push(end as i32);
+            }
+            _ => self.push(value),
+        }
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -214,6 +234,15 @@ impl ColumnBuilder {
         }
     }
 
+    /// Appends a text that lies in `bytes`, or elsewhere.
+    #[inline(always)]
+    pub fn push_text(&mut self, text: &[u8], bytes: &[u8]) {
+        if let Values::Bytes(values) = &mut self.values {
+            values.push_of(text, bytes);
+            self.valid.push(true);
+        }
+    }
+
     /// Sets a list, item by item: `fill` gets the items' column and the row at which they begin. What it refuses is not there.
     pub fn set_list<E>(
         &mut self,
@@ -255,6 +284,39 @@ impl ColumnBuilder {
             Values::I128(values) => values.push(0),
             Values::Bytes(bytes) => bytes.push(b""),
             Values::List(list) => list.ends.push(list.items.rows() as i32),
+        }
+    }
+
+    /// Appends values as bits, with zeros and ones that say which of them are there.
+    pub fn extend_bits(&mut self, values: &[u64], filled: &[u8]) {
+        match &mut self.values {
+            Values::Bool(to) => to.extend(values.iter().map(|bits| *bits != 0)),
+            Values::I32(to) => to.extend(values.iter().map(|bits| *bits as i32)),
+            Values::I64(to) => to.extend(values.iter().map(|bits| *bits as i64)),
+            Values::U64(to) => to.extend_from_slice(values),
+            Values::F32(to) => to.extend(values.iter().map(|bits| f32::from_bits(*bits as u32))),
+            Values::F64(to) => to.extend(values.iter().map(|bits| f64::from_bits(*bits))),
+            Values::I128(_) | Values::Bytes(_) | Values::List(_) => return,
+        }
+        self.nulls += filled.iter().filter(|filled| **filled == 0).count();
+        self.valid.extend(filled.iter().map(|filled| *filled != 0));
+    }
+
+    /// Appends rows without a value.
+    pub fn extend_nulls(&mut self, rows: usize) {
+        self.nulls += rows;
+        let all = self.valid.len() + rows;
+        self.valid.resize(all, false);
+        match &mut self.values {
+            Values::Bool(values) => values.resize(all, false),
+            Values::I32(values) => values.resize(all, 0),
+            Values::I64(values) => values.resize(all, 0),
+            Values::U64(values) => values.resize(all, 0),
+            Values::F32(values) => values.resize(all, 0.0),
+            Values::F64(values) => values.resize(all, 0.0),
+            Values::I128(values) => values.resize(all, 0),
+            Values::Bytes(bytes) => bytes.ends.resize(all + 1, bytes.data.len() as i32),
+            Values::List(list) => list.ends.resize(all + 1, list.items.rows() as i32),
         }
     }
 

@@ -3,14 +3,17 @@
 //! What always holds: no file has its name before all are written; dropped half-way a commit leaves only what the next start removes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use engine::batch::Batch;
 use engine::event::Event;
 use engine::lane::Enrichment;
 use parquet::file::metadata::KeyValue;
 use tokio::time::Instant;
 
+use super::cells::{Cells, Plan};
 use super::config::ParquetConfig;
-use super::file::{FileError, TABLE_BYTES_MAX, TABLE_ROWS_CHECK, TABLE_ROWS_MAX};
+use super::file::{FileError, RUN_ROWS_MAX, TABLE_BYTES_MAX, TABLE_ROWS_CHECK, TABLE_ROWS_MAX};
 use super::layout::Layout;
 use super::learn::Learner;
 use super::names::{Name, Part};
@@ -76,9 +79,9 @@ pub struct Committed {
 }
 
 impl Commit {
-    /// Begins one that covers `partition` from `first` on; it can take note of what has no column.
-    pub fn begin(schema: &Schema, observes: bool, partition: u32, first: u64) -> Self {
-        let table = Table::new(schema, true);
+    /// Begins one that covers `partition` from `first` on; `plan` is that of the schema. It can take note of what has no column.
+    pub fn begin(schema: &Schema, plan: &Arc<Plan>, observes: bool, partition: u32, first: u64) -> Self {
+        let table = Table::new(schema, true).with_plan(plan);
         Self {
             partition,
             first,
@@ -107,6 +110,33 @@ impl Commit {
         // Large events are asked for more often: a column's values are counted in 31 bits.
         let is_large = self.table.rows().is_multiple_of(TABLE_ROWS_CHECK) && self.table.byte_len() >= TABLE_BYTES_MAX;
         Ok(self.table.rows() >= TABLE_ROWS_MAX || is_large)
+    }
+
+    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `batch`, of which that one is plain. Says how
+    /// many.
+    pub fn push_cells(
+        &mut self,
+        cells: &Cells,
+        first: usize,
+        batch: &Batch,
+        enrichments: &[Enrichment],
+    ) -> Result<usize, Refused> {
+        self.last = batch.base_offset() + cells.row(first) as u64;
+        let most = (TABLE_ROWS_MAX - self.table.rows()).min(RUN_ROWS_MAX);
+        let len = self.table.push_cells(cells, first, most, batch, enrichments)?;
+        self.last = batch.base_offset() + cells.row(first + len - 1) as u64;
+        self.rows += len as u64;
+        Ok(len)
+    }
+
+    /// It is time to [`encode`](Self::encode).
+    pub fn is_full(&self) -> bool {
+        self.table.rows() >= TABLE_ROWS_MAX || self.table.byte_len() >= TABLE_BYTES_MAX
+    }
+
+    /// How data is to be read for its columns.
+    pub fn plan(&self) -> &Plan {
+        self.table.plan()
     }
 
     /// The delivery that the rows came with is settled with the commit.

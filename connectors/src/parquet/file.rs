@@ -3,15 +3,17 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use engine::batch::Batch;
 use engine::event::Event;
 use engine::lane::Enrichment;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
+use super::cells::{Cells, Plan};
 use super::config::ParquetConfig;
 use super::encoder::Encoder;
-use super::learn::Learner;
 use super::names::{Lake, Name, Part};
 use super::schema::Schema;
 use super::spread::Refused;
@@ -23,6 +25,8 @@ pub(super) const TABLE_ROWS_MAX: usize = 8192;
 /// Bytes that gather, looked at every so many rows. With events of the largest size that is far from 2 GiB.
 pub(super) const TABLE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) const TABLE_ROWS_CHECK: usize = 64;
+/// Rows that are appended at once, before the bytes are looked at again: their values are still in the cache then.
+pub(super) const RUN_ROWS_MAX: usize = 2048;
 
 const _: () =
     assert!(TABLE_BYTES_MAX + (TABLE_ROWS_CHECK + 1) * engine::limits::EVENT_BYTES_MAX * 6 < i32::MAX as usize);
@@ -85,7 +89,6 @@ impl FileWriter {
         first: u64,
     ) -> Result<Self, FileError> {
         let table = Table::new(schema, with_system);
-        let table = if config.evolves() { table.observing() } else { table };
         let temporary = config.dir.join(format!("{TEMPORARY}p{partition:05}-{first:020}"));
         let file = File::create(&temporary).map_err(|error| StoreError::Io { path: temporary.clone(), error })?;
         let metadata = [
@@ -105,6 +108,12 @@ impl FileWriter {
             table,
             encoder: Encoder::new(file, metadata.into()),
         })
+    }
+
+    /// With a plan for the same schema that files before it had too.
+    pub fn with_plan(mut self, plan: &Arc<Plan>) -> Self {
+        self.table = self.table.with_plan(plan);
+        self
     }
 
     /// Appends an event with what its endpoint adds; offsets ascend. `body` is its data parsed; `None` where it is no JSON. An event
@@ -131,14 +140,35 @@ impl FileWriter {
         Ok(Pushed::Row)
     }
 
-    /// Shows a learner what had no column.
-    pub fn teach(&self, learner: &mut Learner) {
-        self.table.teach(learner);
+    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `batch`, of which that one is plain. Says how
+    /// many became rows, or why the first one cannot.
+    pub fn push_cells(
+        &mut self,
+        cells: &Cells,
+        first: usize,
+        batch: &Batch,
+    ) -> Result<Result<usize, Refused>, FileError> {
+        let left = usize::try_from(self.config.rows_max - self.rows).unwrap_or(usize::MAX).max(1);
+        let most = (TABLE_ROWS_MAX - self.table.rows()).min(RUN_ROWS_MAX).min(left);
+        let len = match self.table.push_cells(cells, first, most, batch, &[]) {
+            Ok(len) => len,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let offset = |at: usize| batch.base_offset() + cells.row(at) as u64;
+        if self.rows == 0 {
+            self.first = offset(first);
+        }
+        self.last = offset(first + len - 1);
+        self.rows += len as u64;
+        if self.table.rows() >= TABLE_ROWS_MAX || self.table.byte_len() >= TABLE_BYTES_MAX {
+            self.encode()?;
+        }
+        Ok(Ok(len))
     }
 
-    /// Rows of which `_errors` says something.
-    pub fn mismatches(&self) -> u64 {
-        self.table.mismatches()
+    /// How data is to be read for its columns.
+    pub fn plan(&self) -> &Plan {
+        self.table.plan()
     }
 
     /// Removes a file into which nothing was written.

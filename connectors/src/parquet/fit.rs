@@ -27,8 +27,8 @@ use super::types::{ColumnType, Unit};
 use super::{decimal, time};
 
 /// Whole numbers up to this are doubles, and those up to the other are singles.
-const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
-const SINGLE_WHOLE_MAX: u64 = 1 << 24;
+pub(super) const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
+pub(super) const SINGLE_WHOLE_MAX: u64 = 1 << 24;
 /// Doubles below this were not whole numbers of 64 bits.
 const WHOLE_64_MAX: f64 = 9_223_372_036_854_775_808.0;
 /// Digits of any 64-bit number.
@@ -154,17 +154,48 @@ impl Fit {
         digits: &[u8],
     ) -> Result<(), Misfit> {
         match r#type {
-            ColumnType::Decimal(precision, scale) => {
-                column.set_i128(row, decimal::scaled(digits, i64::from(*scale), *precision)?);
-            }
-            ColumnType::Timestamp(unit) if !self.plain => {
-                let finer = i64::from(unit.digits()) - i64::from(self.epoch.digits());
-                let instant = i64::try_from(decimal::scaled(digits, finer, DIGITS_64)?);
-                column.set_i64(row, instant.ok().and_then(|instant| unit.stored(instant)).ok_or(Misfit::Range)?);
-            }
+            ColumnType::Decimal(precision, scale) => column.set_i128(row, Self::decimal(digits, *precision, *scale)?),
+            ColumnType::Timestamp(unit) => column.set_i64(row, self.instant_of_number(*unit, digits)?),
             _ => return Err(Misfit::Kind(expected(r#type))),
         }
         Ok(())
+    }
+
+    /// The columns of the type need the digits of numbers, which a double may round.
+    pub fn wants_digits(&self) -> bool {
+        !matches!(self.r#type, ColumnType::Float64 | ColumnType::Float32)
+    }
+
+    /// The digits of a decimal, from a number or a text.
+    pub fn decimal(text: &[u8], precision: u8, scale: u8) -> Result<i128, Misfit> {
+        if !decimal::is_number(text) {
+            return Err(Misfit::Form);
+        }
+        decimal::scaled(text, i64::from(scale), precision)
+    }
+
+    /// The stored instant that a number is, by its digits.
+    pub fn instant_of_number(&self, unit: Unit, digits: &[u8]) -> Result<i64, Misfit> {
+        if self.plain {
+            return Err(Misfit::Kind(expected(&ColumnType::Timestamp(unit))));
+        }
+        let finer = i64::from(unit.digits()) - i64::from(self.epoch.digits());
+        let instant = i64::try_from(decimal::scaled(digits, finer, DIGITS_64)?);
+        instant.ok().and_then(|instant| unit.stored(instant)).ok_or(Misfit::Range)
+    }
+
+    /// The stored instant that a text is.
+    pub fn instant_of_text(&self, unit: Unit, text: &[u8]) -> Result<i64, Misfit> {
+        let written = time::parse(text).filter(|written| !self.plain || written.plain == Some(unit));
+        let instant = written.ok_or(Misfit::Form)?.in_unit(unit)?;
+        // An offset to UTC may lead out of the years that are written.
+        unit.stored(instant).ok_or(Misfit::Range)
+    }
+
+    /// The day that a text is.
+    pub fn day_of_text(text: &[u8]) -> Result<i32, Misfit> {
+        // Four digits of years are far from the ends of 32 bits of days.
+        time::parse_date(text).and_then(|days| i32::try_from(days).ok()).ok_or(Misfit::Form)
     }
 
     fn set_text(
@@ -177,19 +208,9 @@ impl Fit {
     ) -> Result<(), Misfit> {
         let bytes = text.as_bytes();
         match r#type {
-            ColumnType::Date => {
-                // Four digits of years are far from the ends of 32 bits of days.
-                let days = time::parse_date(bytes).and_then(|days| i32::try_from(days).ok());
-                column.set_i32(row, days.ok_or(Misfit::Form)?);
-            }
-            ColumnType::Timestamp(unit) => {
-                let written = time::parse(bytes).filter(|written| !self.plain || written.plain == Some(*unit));
-                let instant = written.ok_or(Misfit::Form)?.in_unit(*unit)?;
-                // An offset to UTC may lead out of the years that are written.
-                column.set_i64(row, unit.stored(instant).ok_or(Misfit::Range)?);
-            }
-            ColumnType::Decimal(..) if decimal::is_number(bytes) => return self.set_number(r#type, column, row, bytes),
-            ColumnType::Decimal(..) => return Err(Misfit::Form),
+            ColumnType::Date => column.set_i32(row, Self::day_of_text(bytes)?),
+            ColumnType::Timestamp(unit) => column.set_i64(row, self.instant_of_text(*unit, bytes)?),
+            ColumnType::Decimal(precision, scale) => column.set_i128(row, Self::decimal(bytes, *precision, *scale)?),
             ColumnType::Binary => {
                 room.clear();
                 room.resize(base64::decoded_len_estimate(bytes.len()), 0);

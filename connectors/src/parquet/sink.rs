@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::event::Event;
 use engine::filter::body_text;
 use engine::parse::Parser;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
 use self::compaction::Compaction;
+use super::cells::{Cells, Plan};
 use super::commit::{Commit, Committed, Writing};
 use super::config::ParquetConfig;
 use super::delta::{Delta, DeltaError};
@@ -92,10 +94,13 @@ struct Sink {
     store: Box<dyn Store>,
     again: Again,
     schema: Schema,
+    /// How data is read for its columns.
+    plan: Arc<Plan>,
     /// What had no column in finished files; `None` where the schema stays as it is.
     learner: Option<Learner>,
     home: Home,
     dead_letters: DeadLetters,
+    cells: Cells,
     parser: Parser,
     text: String,
     open: BTreeMap<u32, Commit>,
@@ -193,8 +198,10 @@ async fn work(
         layout,
         store,
         again,
+        plan: Arc::new(Plan::new(&schema, None)),
         schema,
         dead_letters,
+        cells: Cells::default(),
         parser,
         text: String::new(),
         open: BTreeMap::new(),
@@ -259,10 +266,27 @@ impl Sink {
             self.finish(|at| at == partition).await?;
         }
         self.open_commit(partition, covers_from).await?;
-        let Self { name, config, layout, store, again, parser, text, open, dead_letters, .. } = self;
+        let Self { name, config, layout, store, again, cells, parser, text, open, dead_letters, .. } = self;
         let writing = Writing { endpoint: name, config, layout, store: &**store, again };
         let Some(open) = open.get_mut(&partition) else { return Ok(()) };
-        for event in delivery.events() {
+        cells.read(open.plan(), &delivery.batch, delivery.row_indexes());
+        let mut at = 0;
+        while at < cells.len() {
+            if cells.plain_from(at) > 0 {
+                match open.push_cells(cells, at, &delivery.batch, &delivery.enrichments) {
+                    Ok(pushed) => at += pushed,
+                    Err(refused) => {
+                        dead_letters.add(&Event::new(&delivery.batch, cells.row(at)), &refused)?;
+                        at += 1;
+                    }
+                }
+                if open.is_full() {
+                    open.encode(writing).await?;
+                }
+                continue;
+            }
+            let event = Event::new(&delivery.batch, cells.row(at));
+            at += 1;
             let text = body_text(&event, text);
             let document = text.and_then(|text| parser.parse(text).ok());
             let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
@@ -291,7 +315,7 @@ impl Sink {
         }
         self.evolve().await?;
         let first = self.done.get(&partition).copied().unwrap_or(0).max(covers_from);
-        let commit = Commit::begin(&self.schema, self.learner.is_some(), partition, first);
+        let commit = Commit::begin(&self.schema, &self.plan, self.learner.is_some(), partition, first);
         self.deadline.get_or_insert(commit.since() + Duration::from_millis(self.config.age_ms_max));
         self.open.insert(partition, commit);
         Ok(())
@@ -302,6 +326,7 @@ impl Sink {
         let Some(learner) = self.learner.as_mut().filter(|learner| !learner.is_empty()) else { return Ok(()) };
         let learnt = learner.evolve(&mut self.schema);
         if learnt.change.is_any() {
+            self.plan = Arc::new(Plan::new(&self.schema, None));
             self.schema.save(self.home.dir())?;
             self.home.keep(&*self.store, &self.again).await?;
             let (version, added, widened) =

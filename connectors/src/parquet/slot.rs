@@ -1,9 +1,13 @@
 //! A column under way in a table: its values, what it takes, and what it is when it gets nothing.
 
+use std::ops::Range;
+
+use super::cells::Cells;
 use super::columns::ColumnBuilder;
 use super::declared::{OnMismatch, default_row};
 use super::fit::Fit;
 use super::schema::Column;
+use super::types::ColumnType;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,6 +45,46 @@ impl Slot {
     pub fn end_row(&mut self, row: usize) {
         if self.builder.rows() == row {
             self.miss();
+        }
+    }
+
+    /// Appends rows that are plain: `rows` of `cells`, whose column it is in a table.
+    pub fn extend(&mut self, column: usize, cells: &Cells, rows: Range<usize>, bytes: &[u8]) {
+        let filled = cells.filled(column, rows.clone());
+        match &self.fit.r#type {
+            ColumnType::String => {
+                for (at, filled) in rows.zip(filled) {
+                    if *filled == 0 {
+                        self.miss();
+                    } else {
+                        self.builder.push_text(cells.text(column, at, bytes), bytes);
+                    }
+                }
+            }
+            ColumnType::Decimal(precision, scale) => {
+                let (precision, scale) = (*precision, *scale);
+                for at in rows {
+                    let row = self.builder.rows();
+                    // What does not fit was found out before.
+                    if let Ok(digits) = Fit::decimal(cells.text(column, at, bytes), precision, scale) {
+                        self.builder.set_i128(row, digits);
+                    } else {
+                        self.miss();
+                    }
+                }
+            }
+            // No plain row has a value of these.
+            ColumnType::Binary | ColumnType::Json | ColumnType::List(_) => rows.for_each(|_| self.miss()),
+            _ if self.default.is_none() => self.builder.extend_bits(cells.values(column, rows), filled),
+            _ => {
+                for (at, filled) in rows.zip(filled) {
+                    if *filled == 0 {
+                        self.miss();
+                    } else {
+                        self.builder.extend_bits(cells.values(column, at..at + 1), &[1]);
+                    }
+                }
+            }
         }
     }
 

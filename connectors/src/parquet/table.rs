@@ -22,10 +22,12 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
+use engine::batch::Batch;
 use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
 use engine::parse::{Kind, NumberTexts, Value};
 
+use super::cells::{Cells, Plan};
 use super::columns::ColumnBuilder;
 use super::learn::Learner;
 use super::nest::Layout;
@@ -55,6 +57,8 @@ pub struct Table {
     system: Option<SystemColumns>,
     root: Members,
     slots: Vec<Slot>,
+    /// How the extractor reads the data for these columns.
+    plan: Arc<Plan>,
     /// Slots that read an attribute, with its name.
     attributes: Vec<(usize, String)>,
     /// Slots that are never null and have no default.
@@ -89,6 +93,7 @@ impl Table {
             system: with_system.then(SystemColumns::new),
             root,
             slots,
+            plan: Arc::new(Plan::new(schema, None)),
             attributes,
             required,
             rest: ColumnBuilder::new(&ColumnType::String),
@@ -106,6 +111,17 @@ impl Table {
     pub fn observing(mut self) -> Self {
         self.left = UNKNOWN_MAX;
         self
+    }
+
+    /// With a plan for the same schema that other tables have too: the extractor learns the shapes of events by plan.
+    pub fn with_plan(mut self, plan: &Arc<Plan>) -> Self {
+        self.plan = plan.clone();
+        self
+    }
+
+    /// How data is to be read for [`push_cells`](Self::push_cells).
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Shows a learner what had no column.
@@ -165,6 +181,67 @@ impl Table {
         Ok(())
     }
 
+    /// Appends some of the rows from `first` on of what was read from `batch` by this table's [`plan`](Self::plan): those that are plain,
+    /// `most` at most. `first` is. Says how many; a refused event leaves the table as it was.
+    pub fn push_cells(
+        &mut self,
+        cells: &Cells,
+        first: usize,
+        most: usize,
+        batch: &Batch,
+        enrichments: &[Enrichment],
+    ) -> Result<usize, Refused> {
+        // Each attribute may be one that does not fit.
+        let most = if self.attributes.is_empty() { most } else { 1 };
+        let len = cells.plain_from(first).min(most);
+        let row = self.rows;
+        if row == 0 {
+            self.reserve();
+        }
+        if let Some(system) = &mut self.system {
+            for at in 0..len {
+                system.push(row + at, &Event::new(batch, cells.row(first + at)), enrichments, &mut self.texts.room);
+            }
+        }
+        self.texts.errors.clear();
+        for (column, slot) in self.slots.iter_mut().enumerate() {
+            if self.plan.reads(column) {
+                slot.extend(column, cells, first..first + len, batch.bytes());
+            }
+        }
+        if !self.attributes.is_empty() {
+            let event = Event::new(batch, cells.row(first));
+            let filled = self.read_attributes(row, &event, enrichments).and_then(|()| self.check_required(row));
+            if let Err(refused) = filled {
+                self.take_back(row);
+                return Err(refused);
+            }
+            self.slots.iter_mut().for_each(|slot| slot.end_row(row));
+        }
+        self.rest.extend_nulls(len);
+        self.raw.extend_nulls(len);
+        if let Some(errors) = &mut self.errors {
+            match self.texts.errors.finish() {
+                Some(text) => {
+                    self.mismatches += 1;
+                    errors.set_bytes(row, text);
+                }
+                None => errors.extend_nulls(len),
+            }
+        }
+        self.rows += len;
+        Ok(len)
+    }
+
+    fn check_required(&self, row: usize) -> Result<(), Refused> {
+        match self.required.iter().find(|at| self.slots[**at].builder.rows() == row) {
+            Some(missing) => {
+                Err(Refused { column: self.slots[*missing].name.clone(), why: "there is no value".to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn fill(
         &mut self,
         row: usize,
@@ -188,9 +265,7 @@ impl Table {
         if !self.attributes.is_empty() {
             self.read_attributes(row, event, enrichments)?;
         }
-        if let Some(missing) = self.required.iter().find(|at| self.slots[**at].builder.rows() == row) {
-            return Err(Refused { column: self.slots[*missing].name.clone(), why: "there is no value".to_owned() });
-        }
+        self.check_required(row)?;
         if let Some(text) = self.texts.rest.finish() {
             self.rest.set_bytes(row, text);
         }

@@ -7,6 +7,7 @@ mod nothing_is_lost;
 mod oracle;
 mod schemas;
 mod settings;
+mod twins;
 mod values;
 
 use std::path::{Path, PathBuf};

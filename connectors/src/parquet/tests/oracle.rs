@@ -13,7 +13,7 @@ use crate::parquet::{Body, ColumnConfig, ColumnType, Nested, OnMismatch, Parquet
 
 /// JSON with its numbers as they are written.
 #[derive(Clone, Debug, PartialEq)]
-enum J {
+pub(super) enum J {
     Null,
     Bool(bool),
     Number(String),
@@ -50,14 +50,14 @@ impl J {
         }
     }
 
-    fn text(&self, space: &str) -> String {
+    pub(super) fn text(&self, space: &str) -> String {
         let mut out = String::new();
         self.write(&mut out, space);
         out
     }
 }
 
-fn number() -> impl Strategy<Value = String> {
+pub(super) fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         (-200i64..200).prop_map(|n| n.to_string()),
         any::<i64>().prop_map(|n| n.to_string()),
@@ -72,7 +72,7 @@ fn number() -> impl Strategy<Value = String> {
     ]
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     let time =
         (-2_000_000_000i64..4_000_000_000, 0i32..1000, prop_oneof![Just(1), Just(1000), Just(1_000_000)], -12i8..12);
     prop_oneof![
@@ -110,7 +110,7 @@ fn scalar() -> impl Strategy<Value = J> {
     ]
 }
 
-fn json() -> impl Strategy<Value = J> {
+pub(super) fn json() -> impl Strategy<Value = J> {
     scalar().prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(scalar(), 0..4).prop_map(J::Array),
@@ -121,7 +121,7 @@ fn json() -> impl Strategy<Value = J> {
 }
 
 /// Now and then a member comes twice.
-fn object(value: impl Strategy<Value = J>) -> impl Strategy<Value = Vec<(String, J)>> {
+pub(super) fn object(value: impl Strategy<Value = J>) -> impl Strategy<Value = Vec<(String, J)>> {
     prop::collection::vec(("[a-e]", value), 0..6)
 }
 
@@ -162,7 +162,7 @@ fn column() -> impl Strategy<Value = ColumnConfig> {
 }
 
 /// Columns without a problem; those that have one are repaired or left out.
-fn columns(nested: Nested) -> impl Strategy<Value = Vec<ColumnConfig>> {
+pub(super) fn columns(nested: Nested) -> impl Strategy<Value = Vec<ColumnConfig>> {
     prop::collection::vec(column(), 0..7).prop_map(move |all| {
         let mut good: Vec<ColumnConfig> = Vec::new();
         for mut column in all {

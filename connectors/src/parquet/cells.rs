@@ -1,0 +1,228 @@
+//! Rows on their way into a table by the column: the data of many events read at once by the extractor, and what it found turned into
+//! what the columns hold.
+//!
+//! What always holds: a row is *plain* only if all of its data stands in columns and each value fits, so that [`Table::push`] would make
+//! the same row of it without a word in `_rest`, `_data` or `_errors`. It is the naive twin; every row that is not plain goes there.
+//!
+//! [`Table::push`]: super::table::Table::push
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::batch::Batch;
+use engine::event::Event;
+use engine::filter::body_text;
+use engine::parse::{ColumnId, Columns, Extractor, Fields, Kernel, Span, Step};
+
+use super::convert::{MISFIT, NULL, VALUE, convert};
+use super::fit::Fit;
+use super::schema::Schema;
+
+/// What a table wants of an event's data.
+#[derive(Debug)]
+pub struct Plan {
+    fields: Fields,
+    /// By column of the table; nothing for one that reads an attribute.
+    wants: Vec<Option<Want>>,
+    /// Columns of one place, where that is more than one, in the order in which they are asked.
+    shared: Vec<Vec<usize>>,
+    /// The column of a member that makes an event a stranger.
+    stranger: ColumnId,
+}
+
+#[derive(Debug)]
+struct Want {
+    fit: Fit,
+    /// A row without a value is for the twin to refuse.
+    is_needed: bool,
+}
+
+impl Plan {
+    /// What the columns of a schema want. Data with the member `stranger` is never plain: [`Cells::is_stranger`].
+    pub fn new(schema: &Schema, stranger: Option<&str>) -> Self {
+        // No two plans have one number, whatever table they are of.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut fields = Fields::new(NEXT.fetch_add(1, Ordering::Relaxed));
+        let (mut wants, mut shared) = (Vec::new(), Vec::<Vec<usize>>::new());
+        for (at, column) in schema.columns.iter().enumerate() {
+            if column.attribute.is_some() {
+                wants.push(None);
+                continue;
+            }
+            let path: Vec<Step> = column.path.iter().map(|name| Step::Member(name.as_str().into())).collect();
+            let fit = column.fit();
+            if fit.wants_digits() {
+                fields.add_digits(&path, at as ColumnId);
+            } else {
+                fields.add(&path, at as ColumnId);
+            }
+            wants.push(Some(Want { fit, is_needed: column.required && column.default.is_none() }));
+            let place = |other: &usize| {
+                schema.columns[*other].attribute.is_none() && schema.columns[*other].path == column.path
+            };
+            if (0..at).any(|other| place(&other)) {
+                match shared.iter_mut().find(|group| place(&group[0])) {
+                    Some(group) => group.push(at),
+                    None => shared.push((0..=at).filter(place).collect()),
+                }
+            }
+        }
+        let marker = wants.len() as ColumnId;
+        if let Some(name) = stranger {
+            fields.add(&[Step::Member(name.into())], marker);
+        }
+        Self { fields, wants, shared, stranger: marker }
+    }
+}
+
+impl Plan {
+    /// The column of the table is filled from the data.
+    pub fn reads(&self, column: usize) -> bool {
+        self.wants[column].is_some()
+    }
+}
+
+/// Some events' data as cells. One per thread; its memory is used again.
+#[derive(Debug)]
+pub struct Cells {
+    extractor: Extractor,
+    columns: Columns,
+    rows: Vec<u32>,
+    spans: Vec<Span>,
+    /// What became of each cell, column by column.
+    outcomes: Vec<u8>,
+    is_plain: Vec<bool>,
+    stranger: ColumnId,
+    room: String,
+}
+
+impl Default for Cells {
+    fn default() -> Self {
+        // Keys of the hash of shapes: whoever sends the data must not know them.
+        let seed = RandomState::new().hash_one(0u64);
+        Self {
+            extractor: Extractor::new(Kernel::best(), seed),
+            columns: Columns::default(),
+            rows: Vec::new(),
+            spans: Vec::new(),
+            outcomes: Vec::new(),
+            is_plain: Vec::new(),
+            stranger: 0,
+            room: String::new(),
+        }
+    }
+}
+
+impl Cells {
+    /// Reads the data of these rows of a batch.
+    pub fn read(&mut self, plan: &Plan, batch: &Batch, rows: impl Iterator<Item = usize>) {
+        self.rows.clear();
+        self.spans.clear();
+        for row in rows {
+            let place = &batch.rows()[row];
+            let mut span = Span { start: place.value.start, len: place.value.len };
+            if place.header_count > 0 && !is_utf8(&Event::new(batch, row), &mut self.room) {
+                span.len = u32::MAX;
+            }
+            self.rows.push(row as u32);
+            self.spans.push(span);
+        }
+        let len = self.rows.len();
+        let Self { extractor, columns, spans, outcomes, is_plain, .. } = self;
+        self.stranger = plan.stranger;
+        columns.reset(len, plan.wants.len() + 1);
+        columns.fill(plan.stranger, engine::parse::Tag::Missing);
+        extractor.run(&plan.fields, batch.bytes(), spans, columns);
+        is_plain.clear();
+        is_plain.extend((0..len).map(|row| extractor.is_covered(row)));
+        for (row, is_plain) in is_plain.iter_mut().enumerate() {
+            *is_plain &= columns.cell(plan.stranger, row).0 == engine::parse::Tag::Missing;
+        }
+        outcomes.resize(outcomes.len().max(plan.wants.len() * len), NULL);
+        for (at, want) in plan.wants.iter().enumerate() {
+            if let Some(want) = want {
+                let outcomes = &mut outcomes[at * len..][..len];
+                convert(&want.fit, columns.split_mut(at as ColumnId), batch.bytes(), outcomes);
+            }
+        }
+        for group in &plan.shared {
+            (0..len).for_each(|row| take_turns(group, outcomes, len, row));
+        }
+        for (at, want) in plan.wants.iter().enumerate() {
+            let Some(want) = want else { continue };
+            for (outcome, is_plain) in outcomes[at * len..][..len].iter().zip(&mut *is_plain) {
+                *is_plain &= *outcome != MISFIT && (*outcome == VALUE || !want.is_needed);
+            }
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row of the batch that one of these is.
+    #[inline]
+    pub fn row(&self, at: usize) -> usize {
+        self.rows[at] as usize
+    }
+
+    /// How many rows from `at` on are plain.
+    pub fn plain_from(&self, at: usize) -> usize {
+        self.is_plain[at..].iter().position(|is_plain| !is_plain).unwrap_or(self.is_plain.len() - at)
+    }
+
+    /// The data is JSON.
+    pub fn is_json(&self, at: usize) -> bool {
+        self.extractor.is_json(at)
+    }
+
+    /// It has the member that its plan said.
+    pub fn is_stranger(&self, at: usize) -> bool {
+        self.columns.cell(self.stranger, at).0 != engine::parse::Tag::Missing
+    }
+
+    /// Which of some rows have a value in a column, as ones and zeros.
+    #[inline]
+    pub(super) fn filled(&self, column: usize, rows: Range<usize>) -> &[u8] {
+        let first = column * self.len();
+        &self.outcomes[first + rows.start..first + rows.end]
+    }
+
+    /// The values there, as [`convert`] left them.
+    #[inline]
+    pub(super) fn values(&self, column: usize, rows: Range<usize>) -> &[u64] {
+        &self.columns.values(column as ColumnId)[rows]
+    }
+
+    /// The text of a cell, of the batch that was read.
+    #[inline]
+    pub(super) fn text<'b>(&'b self, column: usize, at: usize, bytes: &'b [u8]) -> &'b [u8] {
+        let (tag, value) = self.columns.cell(column as ColumnId, at);
+        self.columns.text(tag, value, bytes).unwrap_or_default()
+    }
+}
+
+/// Of the columns of one place the first one that takes a value has it; the others are null.
+fn take_turns(group: &[usize], outcomes: &mut [u8], len: usize, row: usize) {
+    let Some(taker) = group.iter().position(|column| outcomes[column * len + row] == VALUE) else { return };
+    for (at, column) in group.iter().enumerate() {
+        if at != taker {
+            outcomes[column * len + row] = NULL;
+        }
+    }
+}
+
+/// The data is to be read as it lies.
+fn is_utf8(event: &Event<'_>, room: &mut String) -> bool {
+    match (event.data(), body_text(event, room)) {
+        (Some(data), Some(text)) => std::ptr::eq(data, text),
+        _ => false,
+    }
+}
