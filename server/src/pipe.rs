@@ -1,10 +1,13 @@
 //! `anabranch pipe`: the engine as a filter in a shell, without a node: lines of JSON in, matches out to Parquet, NDJSON or stdout.
 //!
-//! Each line is parsed once; the same parsed line answers the filters and fills the columns. A bad line is named with its file
-//! and number, and costs only itself: everything good is written, and the exit status says that something was bad.
+//! Lines are handled by the chunk, as a node handles batches ([`batches`]); what is not for that is parsed line by line ([`routes`]), the
+//! naive twin. A bad line is named with its file and number, and costs only itself: everything good is written, and the exit status says
+//! that something was bad.
 
+mod batches;
 mod input;
 mod output;
+mod parquet;
 mod routes;
 
 #[cfg(test)]
@@ -20,7 +23,7 @@ use connectors::parquet::Compression;
 
 use crate::progress::Progress;
 use input::Lines;
-use routes::{LineError, Routes};
+use routes::Routes;
 
 /// Bad lines that are named one by one; the rest is counted.
 const BAD_LINES_NAMED_MAX: u64 = 20;
@@ -131,29 +134,19 @@ fn pipe(args: &PipeArgs, routes: &mut Routes, progress: &Progress, report: &mut 
             }
         };
         loop {
-            let chunk = match lines.next_chunk() {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
+            match lines.read_chunk() {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(error) => {
                     report(&format!("cannot read {origin}: {error}"));
                     break;
                 }
-            };
-            for (line, text) in (chunk.first_line..).zip(chunk.lines()) {
-                let text = text.trim_ascii();
-                if text.is_empty() {
-                    continue;
-                }
-                match routes.line(text) {
-                    Ok(()) => {}
-                    Err(LineError::Bad(reason)) => report(&format!("{origin}:{line}: {reason}")),
-                    Err(LineError::Output(error)) => return Err(error),
-                }
             }
-            progress
-                .add(chunk.bytes.len() as u64, || format!("{} events, {} matched", routes.seen(), routes.matched()));
+            let (bytes, is_short) = (lines.chunk().bytes.len() as u64, lines.chunk().is_short());
+            routes.chunk(&mut lines, &mut |line, reason| report(&format!("{origin}:{line}: {reason}")))?;
+            progress.add(bytes, || format!("{} events, {} matched", routes.seen(), routes.matched()));
             // The source has no more just now: who looks at the other end is not to wait for a full buffer.
-            if chunk.is_short() {
+            if is_short {
                 routes.flush()?;
             }
             if routes.is_closed() {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use engine::batch::HEADER_BYTES;
+
 /// Bytes read at once: they are to be in the second-level cache still when they are parsed.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Longest line: larger than any event that a node takes.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A file or standard input, line by line.
+/// A file or standard input, line by line. In front of the lines its buffer has room for the header of a batch.
 pub struct Lines {
     source: Box<dyn Read>,
     buffer: Vec<u8>,
@@ -57,17 +59,17 @@ impl Lines {
 
     /// Reads from `source`.
     pub fn new(source: Box<dyn Read>) -> Self {
-        Self { source, buffer: vec![0; CHUNK_BYTES], used: 0, filled: 0, line: 1, is_over: false }
+        let buffer = vec![0; HEADER_BYTES + CHUNK_BYTES];
+        Self { source, buffer, used: HEADER_BYTES, filled: HEADER_BYTES, line: 1, is_over: false }
     }
 
-    /// The next lines; `None` at the end.
-    pub fn next_chunk(&mut self) -> io::Result<Option<Chunk<'_>>> {
-        let last = memchr::memchr_iter(b'\n', &self.buffer[..self.used]).count() as u64;
-        self.line += last;
-        self.buffer.copy_within(self.used..self.filled, 0);
-        self.filled -= self.used;
-        self.used = 0;
-        let mut searched = 0;
+    /// Reads the next lines; `false` at the end.
+    pub fn read_chunk(&mut self) -> io::Result<bool> {
+        self.line += memchr::memchr_iter(b'\n', &self.buffer[HEADER_BYTES..self.used]).count() as u64;
+        self.buffer.copy_within(self.used..self.filled, HEADER_BYTES);
+        self.filled -= self.used - HEADER_BYTES;
+        self.used = HEADER_BYTES;
+        let mut searched = HEADER_BYTES;
         loop {
             if let Some(end) = memchr::memrchr(b'\n', &self.buffer[searched..self.filled]) {
                 self.used = searched + end + 1;
@@ -91,9 +93,21 @@ impl Lines {
                 Err(error) => return Err(error),
             }
         }
-        if self.used == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Chunk { bytes: &self.buffer[..self.used], first_line: self.line }))
+        Ok(self.used > HEADER_BYTES)
+    }
+
+    /// What was read.
+    pub fn chunk(&self) -> Chunk<'_> {
+        Chunk { bytes: &self.buffer[HEADER_BYTES..self.used], first_line: self.line }
+    }
+
+    /// The memory in which the chunk lies, behind [`HEADER_BYTES`]; to be [given back](Self::give_back).
+    pub fn lend(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Ends a loan.
+    pub fn give_back(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
     }
 }

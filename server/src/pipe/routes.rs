@@ -14,31 +14,34 @@ use engine::filter::{CompileOptions, Dialect, Filter, Truth, body_readable};
 use engine::parse::{Kind, Parser, Value};
 
 use super::PipeArgs;
+use super::batches::Batches;
 use super::output::{Line, Output, OutputError};
 use crate::config::EndpointKind;
 
-struct Route {
-    filter: Filter,
+pub(super) struct Route {
+    pub filter: Filter,
     /// Index into the outputs.
-    output: usize,
+    pub output: usize,
 }
 
 /// An open output and what it got.
-struct Target {
+pub(super) struct Target {
     /// As given on the command line.
-    spec: String,
-    output: Output,
-    events: u64,
+    pub spec: String,
+    pub output: Output,
+    pub events: u64,
     /// Number of the event that it took last, from 1: an event goes there once, however many routes lead there.
     took: u64,
     /// Nobody reads it any more; the others go on.
-    is_closed: bool,
+    pub is_closed: bool,
 }
 
 /// Compiled routes and open outputs.
 pub struct Routes {
     routes: Vec<Route>,
-    targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
+    /// How chunks are handled as batches; `None` where each line has to be an event of its own.
+    pub(super) batches: Option<Batches>,
     parser: Parser,
     decoder: Decoder,
     headers: HeaderWriter,
@@ -50,8 +53,8 @@ pub struct Routes {
     now_ms: i64,
     /// The event of a line that is no CloudEvent: no attributes, all is in the body.
     blank: Batch,
-    seen: u64,
-    matched: u64,
+    pub(super) seen: u64,
+    pub(super) matched: u64,
 }
 
 /// What can go wrong with a line.
@@ -130,17 +133,20 @@ impl Routes {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let whole_events = args.key.is_some()
+            || args.system_columns
+            || args.format == LineFormat::CloudEvents
+            || configured.values().any(has_dead_letters);
+        let batches = if whole_events { None } else { Batches::new(&routes, targets.len()) };
         Ok(Self {
             routes,
             targets,
+            batches,
             parser: Parser::default(),
             decoder: Decoder::default(),
             headers: HeaderWriter::default(),
             key: args.key.clone(),
-            whole_events: args.key.is_some()
-                || args.system_columns
-                || args.format == LineFormat::CloudEvents
-                || configured.values().any(has_dead_letters),
+            whole_events,
             now_ms,
             blank: blank(),
             seen: 0,
@@ -284,7 +290,7 @@ fn is_cloud_event(root: Value<'_>) -> bool {
 }
 
 /// Whether the output is still open; an error is one that somebody must see to.
-fn unless_closed(result: Result<(), OutputError>) -> Result<bool, String> {
+pub(super) fn unless_closed(result: Result<(), OutputError>) -> Result<bool, String> {
     match result {
         Ok(()) => Ok(true),
         Err(OutputError::Closed) => Ok(false),

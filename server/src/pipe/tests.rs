@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 
-use clap::Parser as _;
-
 use std::path::Path;
+
+use clap::Parser as _;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
 
@@ -205,7 +206,8 @@ fn lines_and_their_numbers_do_not_depend_on_how_they_come() {
     for bytes in [1000, 65_536, usize::MAX] {
         let mut lines = Lines::new(Box::new(Trickle(io::Cursor::new(input.clone()), bytes)));
         let mut found = Vec::new();
-        while let Some(chunk) = lines.next_chunk().expect("reads") {
+        while lines.read_chunk().expect("reads") {
+            let chunk = lines.chunk();
             for (number, line) in (chunk.first_line..).zip(chunk.lines()) {
                 found.push((number, String::from_utf8_lossy(line).into_owned()));
             }
@@ -219,4 +221,81 @@ fn lines_and_their_numbers_do_not_depend_on_how_they_come() {
 #[test]
 fn the_progress_template_is_one() {
     assert!(indicatif::ProgressStyle::with_template(crate::progress::PROGRESS).is_ok());
+}
+
+/// What a run left behind: what was reported, the lines and the rows that were written, and the counts.
+fn left_behind(dir: &Path, typed: &[&str], file: &Path, by_line: bool) -> (Vec<String>, String, Vec<String>, String) {
+    let mut args = args(dir, typed);
+    args.files.push(file.to_owned());
+    let mut routes = Routes::compile(&args, 1_000, false).expect("compiles");
+    assert!(routes.batches.is_some(), "nothing here asks for more than bodies");
+    if by_line {
+        routes.batches = None;
+    }
+    let mut reported = Vec::new();
+    let report = &mut |message: &str| reported.push(message.to_owned());
+    pipe(&args, &mut routes, &Progress::none(), report).and(routes.finish()).expect("writes");
+    let counts = format!("{} {} {}", routes.seen(), routes.matched(), routes.summary())
+        .replace(&dir.display().to_string(), "DIR");
+    let lines = std::fs::read_to_string(dir.join("lines")).unwrap_or_default();
+    let mut rows = Vec::new();
+    for folder in ["some", "all"] {
+        let Ok(entries) = std::fs::read_dir(dir.join(folder)) else { continue };
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        paths.sort();
+        for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet")) {
+            let reader = SerializedFileReader::new(std::fs::File::open(path).expect("opens")).expect("Parquet");
+            rows.push(path.file_name().expect("a name").to_string_lossy().into_owned());
+            rows.extend(reader.get_row_iter(None).expect("rows").map(|row| row.expect("a row").to_string()));
+        }
+    }
+    (reported, lines, rows, counts)
+}
+
+#[test]
+fn by_the_batch_everything_is_as_line_by_line() {
+    let line = |at: usize| match at % 997 {
+        // Odd ones come alone, and many together.
+        100 => "{\"specversion\":\"1.0\",\"id\":\"x\",\"source\":\"/s\",\"type\":\"t\",\"data\":{\"temp\":31,\"n\":1}}"
+            .to_owned(),
+        101 => "{\"specversion\":null,\"temp\":40}".to_owned(),
+        300 => "not JSON".to_owned(),
+        400 => "[1,2]".to_owned(),
+        401 => "  ".to_owned(),
+        402 => "{\"temp\":35,\"more\":[1]}  ".to_owned(),
+        500..520 if at > 20_000 => "{".to_owned(),
+        600 => "{\"temp\":36.5,\"n\":1.5,\"text\":\"\\u00e4\"}".to_owned(),
+        _ => format!(
+            "{{\"n\":{at},\"temp\":{}.{},\"ok\":{},\"text\":\"site-{}\",\"loc\":{{\"lat\":{}}}}}",
+            at % 40,
+            at % 10,
+            at % 3 == 0,
+            at % 7,
+            at as f64 / 3.0
+        ),
+    };
+    let input: String = (0..40_000).map(|at| line(at) + if at % 50 == 0 { "\r\n" } else { "\n" }).collect();
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("input.ndjson");
+    std::fs::write(&file, input).expect("writes");
+    let some = [
+        "--route",
+        "temp > 30=>parquet:DIR/some",
+        "--route",
+        "n < 5 OR temp < 3=>ndjson:DIR/lines",
+        "--route",
+        "true=>parquet:DIR/all",
+    ];
+    for typed in [
+        &some[..],
+        &["--route", "true=>parquet:DIR/all"],
+        &["--route", "true=>ndjson:DIR/lines"],
+        &["--route", "temp > 30=>parquet:DIR/some"],
+    ] {
+        let (one, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let by_batch = left_behind(one.path(), typed, &file, false);
+        let by_line = left_behind(other.path(), typed, &file, true);
+        assert!(by_line.0.len() > 20 && (by_line.1.len() > 1000 || by_line.2.len() > 1000));
+        assert!(by_batch == by_line, "with {typed:?}: {:?} and {:?}", by_batch.3, by_line.3);
+    }
 }
