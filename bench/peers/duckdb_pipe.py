@@ -1,4 +1,4 @@
-"""DuckDB with one thread: `pipe INPUT FILTER OUT` copies what matches to a Parquet file, `count FOLDER` counts rows.
+"""DuckDB with one thread: `pipe INPUT FILTER OUT CODEC` copies what matches to a Parquet file, `count FOLDER` counts rows.
 
 Prints one JSON object. Times are of the query alone: the start of Python and the import are not counted.
 """
@@ -19,8 +19,9 @@ def quoted(text):
 
 wall, cpu = time.perf_counter(), time.process_time()
 if sys.argv[1] == "pipe":
-    source, condition, target = sys.argv[2:5]
-    query = f"COPY (SELECT * FROM read_ndjson({quoted(source)}) WHERE {condition}) TO {quoted(target)} (FORMAT parquet)"
+    source, condition, target, codec = sys.argv[2:6]
+    select = f"SELECT * FROM read_ndjson({quoted(source)}) WHERE {condition}"
+    query = f"COPY ({select}) TO {quoted(target)} (FORMAT parquet, COMPRESSION {codec})"
 else:
     query = f"SELECT count(*) FROM read_parquet({quoted(sys.argv[2] + '/**/*.parquet')})"
 rows = connection.execute(query).fetchone()[0]

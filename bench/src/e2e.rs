@@ -18,21 +18,14 @@ use std::error::Error;
 use crate::Setting;
 use crate::row::{Peer, Row, median};
 
-use load::Loaded;
-
-pub use load::Load;
+pub use load::{Load, Loaded};
 pub use setup::{Contestant, Shape};
 
 /// Shares of the knee.
 const SHARES: [f64; 3] = [0.5, 0.8, 0.95];
 /// The stand-in has the shape of the first one only: it knows one route.
-const SHAPES: [Shape; 5] = [
-    Shape { routes: 1, endpoints: 1 },
-    Shape { routes: 1_000, endpoints: 1 },
-    Shape { routes: 100_000, endpoints: 1 },
-    Shape { routes: 1_000, endpoints: 10 },
-    Shape { routes: 1_000, endpoints: 1_000 },
-];
+const SHAPES: [Shape; 5] =
+    [Shape::new(1, 1), Shape::new(1_000, 1), Shape::new(100_000, 1), Shape::new(1_000, 10), Shape::new(1_000, 1_000)];
 
 /// Measures all shapes.
 pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {

@@ -24,11 +24,26 @@ struct Case {
     peer: &'static str,
     /// As the load generator reads it; everything without.
     matches: Option<&'static str>,
+    /// As both call it.
+    codec: &'static str,
 }
 
-const CASES: [Case; 2] = [
-    Case { name: "temp > 30 (3 %) to Parquet", ours: "$body.temp > 30", peer: "temp > 30", matches: Some("temp > 30") },
-    Case { name: "all to Parquet", ours: "true", peer: "true", matches: None },
+impl Case {
+    const fn all(name: &'static str, codec: &'static str) -> Self {
+        Self { name, ours: "true", peer: "true", matches: None, codec }
+    }
+
+    const fn some(name: &'static str, ours: &'static str, peer: &'static str) -> Self {
+        Self { name, ours, peer, matches: Some(peer), codec: "snappy" }
+    }
+}
+
+const CASES: [Case; 5] = [
+    Case::some("temp > 30 (3 %) to Parquet, snappy", "$body.temp > 30", "temp > 30"),
+    Case::some("temp > 26 (25 %) to Parquet, snappy", "$body.temp > 26", "temp > 26"),
+    Case::all("all to Parquet, snappy", "snappy"),
+    Case::all("all to Parquet, lz4", "lz4"),
+    Case::all("all to Parquet, zstd", "zstd"),
 ];
 
 /// What the peer's script prints.
@@ -56,6 +71,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
         let expected = (0..events).filter(|_| matches(fleet.skip_event())).count() as u64;
         let per_s = |seconds: f64| events as f64 / seconds.max(1e-9);
         let (mut ours, mut ours_cpu, mut peer, mut peer_cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut ours_size, mut peer_size) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
             let out = folder.path().join(format!("ours-{round}"));
             let ran = cores::on(core, || {
@@ -64,13 +80,14 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
             if let Ok(duckdb) = &duckdb {
                 check(duckdb.count(&out)?, expected, "anabranch", case)?;
             }
+            let size = size_of(&out)? as f64 / expected.max(1) as f64;
             std::fs::remove_dir_all(&out)?;
             let peer_run = match &duckdb {
                 Ok(duckdb) => {
                     let out = folder.path().join("peer.parquet");
                     let run = cores::on(core, || duckdb.pipe(case, &input, &out))??;
                     check(run.rows, expected, "duckdb", case)?;
-                    Some(run)
+                    Some((run, std::fs::metadata(&out)?.len() as f64 / expected.max(1) as f64))
                 }
                 Err(_) => None,
             };
@@ -78,7 +95,9 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
             if round > 0 {
                 ours.push(per_s(ran.wall.as_secs_f64()));
                 ours_cpu.push(ran.cpu.as_secs_f64() * 1e9 / events as f64);
-                if let Some(run) = peer_run {
+                ours_size.push(size);
+                if let Some((run, size)) = peer_run {
+                    peer_size.push(size);
                     peer.push(per_s(run.wall_s));
                     peer_cpu.push(run.cpu_s * 1e9 / events as f64);
                 }
@@ -88,16 +107,26 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
             Ok(duckdb) => ("duckdb, threads=1".to_owned(), duckdb.version.clone()),
             Err(why) => (format!("duckdb is missing: {why}"), String::new()),
         };
+        let (name_of_peer, version_of_peer) = (name.clone(), version.clone());
         let peer = Peer { name, version, values: peer, cpu_ns: peer_cpu };
         rows.push(Row::new("pipe", case.name, "one core", &ours, &ours_cpu, peer, setting.quick));
+        let peer = Peer { name: name_of_peer, version: version_of_peer, values: peer_size, cpu_ns: Vec::new() };
+        let row = Row::new("pipe", case.name, "size of the files", &ours_size, &[], peer, setting.quick);
+        rows.push(row.unit("bytes/row"));
     }
     Ok(rows)
 }
 
 fn pipe_command(anabranch: &Path, case: &Case, input: &Path, out: &Path) -> Command {
     let mut command = Command::new(anabranch);
-    command.arg("pipe").arg("--route").arg(format!("{}=>parquet:{}", case.ours, out.display())).arg(input);
+    command.arg("pipe").arg("--route").arg(format!("{}=>parquet:{}", case.ours, out.display()));
+    command.args(["--compression", case.codec]).arg(input);
     command
+}
+
+/// Bytes of the files in a folder.
+fn size_of(folder: &Path) -> std::io::Result<u64> {
+    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
 
 fn check(rows: u64, expected: u64, who: &str, case: &Case) -> Result<(), Box<dyn Error>> {
@@ -130,7 +159,7 @@ impl Duckdb {
     }
 
     fn pipe(&self, case: &Case, input: &Path, out: &Path) -> Result<PeerRun, Box<dyn Error>> {
-        self.script(&["pipe".as_ref(), input.as_ref(), case.peer.as_ref(), out.as_ref()])
+        self.script(&["pipe".as_ref(), input.as_ref(), case.peer.as_ref(), out.as_ref(), case.codec.as_ref()])
     }
 
     fn count(&self, folder: &Path) -> Result<u64, Box<dyn Error>> {

@@ -29,7 +29,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
             _ => format!("{} cores send", senders.len()),
         };
         let load = Load::on(allowed[..count].to_vec(), senders.to_vec(), setting);
-        let shape = Shape { routes: 1_000, endpoints: 1 };
+        let shape = Shape::new(1_000, 1);
         let contestant = Contestant::ours(setting, shape, load.server_cores())?;
         let mut cpu = Vec::new();
         let per_s = repeat(|| {

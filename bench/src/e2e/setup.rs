@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +21,30 @@ pub const PUSHED: &str = "temp > 30";
 pub struct Shape {
     pub routes: u32,
     pub endpoints: u32,
+    /// And a Parquet endpoint that takes every event.
+    pub lake: bool,
+}
+
+impl Shape {
+    pub const fn new(routes: u32, endpoints: u32) -> Self {
+        Self { routes, endpoints, lake: false }
+    }
 }
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: u32| if count == 1 { "" } else { "s" };
         let (routes, endpoints) = (self.routes, self.endpoints);
+        let lake = if self.lake { ", every event to Parquet" } else { "" };
         let grouped = |count: u32| loadgen::report::grouped(u64::from(count));
-        write!(f, "{} route{}, {} endpoint{}", grouped(routes), plural(routes), grouped(endpoints), plural(endpoints))
+        write!(
+            f,
+            "{} route{}, {} endpoint{}{lake}",
+            grouped(routes),
+            plural(routes),
+            grouped(endpoints),
+            plural(endpoints)
+        )
     }
 }
 
@@ -47,7 +64,11 @@ impl Contestant {
         let (receiver, arrived) = receiver(on.1)?;
         let folder = folder(setting)?;
         let config = folder.path().join("anabranch.toml");
-        std::fs::write(&config, configuration(shape, &receiver.url()))?;
+        let mut text = configuration(shape, &receiver.url());
+        if shape.lake {
+            text += &lake(&folder.path().join("lake"));
+        }
+        std::fs::write(&config, text)?;
         let mut command = Command::new(&setting.anabranch);
         command.args(["run", "--http-listen", "127.0.0.1:0", "--log-level", "off", "--shards"]);
         command.arg(on.0.len().to_string()).arg("--config").arg(&config);
@@ -83,6 +104,15 @@ fn receiver(core: usize) -> Result<(Receiver, Arc<AtomicU64>), Box<dyn Error>> {
     });
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Ok((cores::on(core, || Receiver::listen_for(listen, Mode::Healthy, taker))??, arrived))
+}
+
+/// A file has about a second's events, so that files are finished within a run.
+fn lake(dir: &Path) -> String {
+    format!(
+        "[endpoints.lake]\ntype = \"parquet\"\ndir = \"{}\"\nrows_max = 250000\n\n\
+         [[routes]]\nname = \"all\"\nfilter = \"true\"\nendpoint = \"lake\"\n",
+        dir.display()
+    )
 }
 
 /// The first route pushes [`PUSHED`]. Each of the others asks for one device and a temperature that no device of the fleet reaches,
