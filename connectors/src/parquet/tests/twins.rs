@@ -188,9 +188,9 @@ fn events_of_a_fleet_are_plain() {
         "{}",
         r#"{"device_id":"\ud800"}"#,
     ];
-    let mut events: Vec<(String, Option<String>)> = (0..900).map(|at| (event(at), None)).collect();
+    let mut events: Vec<(String, Option<String>)> = (0..250).map(|at| (event(at), None)).collect();
     for (at, odd) in odd.iter().enumerate() {
-        events.insert(100 + 100 * at, ((*odd).to_owned(), None));
+        events.insert(20 + 25 * at, ((*odd).to_owned(), None));
     }
     let (mut learner, mut parser) = (Learner::default(), Parser::default());
     learner.see(parser.parse(event(1).as_bytes()).expect("JSON").root());
@@ -201,5 +201,5 @@ fn events_of_a_fleet_are_plain() {
     let (made, plain) = by_column(&mut cells, &schema, &delivery);
     assert_eq!(made, one_by_one(&schema, &delivery));
     // One of the odd ones is plain: escapes and minus zero are no trouble.
-    assert_eq!(plain, 901);
+    assert_eq!(plain, 251);
 }
