@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use parquet::arrow::parquet_to_arrow_schema;
@@ -24,6 +24,7 @@ use super::names::{Found, Lake, Name, Part};
 use super::open_file::CommittedFile;
 use super::store::{Again, Entry, Store, StoreError};
 use actions::Action;
+pub use schema::unfit;
 use schema::TableSchema;
 
 /// Folder of the log.
@@ -97,17 +98,16 @@ fn version(path: &str) -> Option<u64> {
 }
 
 impl Delta {
-    /// Reads the log of a folder that has these files; rows are told apart by these folders.
+    /// Reads the log of a folder that has these files.
     pub async fn open(
         endpoint: &str,
-        folders: Vec<(String, DataType)>,
         store: &dyn Store,
         again: &Again,
         entries: &[Entry],
     ) -> Result<Self, DeltaError> {
         let mut delta = Self {
             endpoint: endpoint.to_owned(),
-            folders,
+            folders: Vec::new(),
             next: 0,
             table: None,
             published: BTreeMap::new(),
@@ -130,6 +130,17 @@ impl Delta {
         }
         drop(reads);
         Ok(delta)
+    }
+
+    /// Rows are told apart by these folders.
+    pub fn tell_apart(&mut self, folders: Vec<(String, DataType)>) {
+        self.folders = folders;
+    }
+
+    /// Whether files with these columns can be in the table.
+    pub fn check(&self, columns: &Schema) -> Result<(), DeltaError> {
+        let mut schema = self.table.as_ref().map(|(_, schema)| schema.clone()).unwrap_or_default();
+        schema.add(columns).map_err(|(column, reason)| DeltaError::Column { column, reason })
     }
 
     /// Goes on to a version that is there; says whether it is one of ours or changes nothing that we rely on.

@@ -1,6 +1,7 @@
 //! Files read back by the parquet crate: what columns hold, that nothing is lost, that each offset is there once after any crash.
 
 mod crash;
+mod delta_columns;
 mod faults;
 mod layout;
 mod learning;

@@ -6,7 +6,7 @@ use engine::parse::Parser;
 use serde_json::json;
 
 use super::*;
-use crate::parquet::{Learner, Nested, ParquetConfig, Schema};
+use crate::parquet::{ColumnConfig, ColumnType, Learner, Nested, ParquetConfig, Schema};
 
 #[test]
 fn columns_are_learnt_by_the_rule() {
@@ -152,4 +152,100 @@ fn at_most_so_many_columns_are_learnt() {
     assert_eq!(found, expected);
     assert_eq!(stats.refused_columns.load(Ordering::Relaxed), 2, "c, and d.e in the end");
     assert_eq!(Schema::load(dir.path()).expect("reads").expect("kept").version, 1);
+}
+
+/// What the Parquet files below a folder say, in the order of the offsets; with what the names of their folders say.
+fn rows_in_folders(dir: &Path) -> Vec<(String, Json)> {
+    let mut found: Vec<(i64, String, Json)> = Vec::new();
+    for folder in std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        if folder.is_dir() && !name.starts_with('_') {
+            let offset = |row: &Row| row["_offset"].as_i64().expect("a number");
+            found.extend(rows(&folder).iter().map(|row| (offset(row), name.clone(), data(row))));
+        }
+    }
+    found.sort_by_key(|(offset, ..)| *offset);
+    found.into_iter().map(|(_, folder, data)| (folder, data)).collect()
+}
+
+#[test]
+fn columns_that_name_folders_are_learnt_only_with_types_that_can() {
+    const NOTHING: &str = "site=__HIVE_DEFAULT_PARTITION__";
+    // What the first event says of the column, what later ones say, and where they end.
+    let cases: &[(&[&str], &[(&str, Json)])] = &[
+        (
+            &[r#"{"n":1}"#, r#"{"site":1.5}"#, r#"{"site":2.5}"#, r#"{"site":"ber"}"#, r#"{"site":"ber"}"#],
+            &[
+                (NOTHING, json!({"n":1})),
+                (NOTHING, json!({"_rest":r#"{"site":1.5}"#})),
+                (NOTHING, json!({"_rest":r#"{"site":2.5}"#})),
+                (NOTHING, json!({"_rest":r#"{"site":"ber"}"#})),
+                ("site=ber", json!({})),
+            ],
+        ),
+        (
+            &[r#"{"site":1}"#, r#"{"site":1.5}"#, r#"{"site":2.5}"#, r#"{"site":3}"#],
+            &[
+                ("site=1", json!({})),
+                (NOTHING, json!({"_rest":r#"{"site":1.5}"#})),
+                (NOTHING, json!({"_rest":r#"{"site":2.5}"#})),
+                ("site=3", json!({})),
+            ],
+        ),
+        (
+            &[
+                r#"{"n":1}"#,
+                r#"{"site":18446744073709551615}"#,
+                r#"{"site":18446744073709551615}"#,
+                r#"{"site":["a"]}"#,
+            ],
+            &[
+                (NOTHING, json!({"n":1})),
+                (NOTHING, json!({"_rest":r#"{"site":18446744073709551615}"#})),
+                (NOTHING, json!({"_rest":r#"{"site":18446744073709551615}"#})),
+                (NOTHING, json!({"_rest":r#"{"site":["a"]}"#})),
+            ],
+        ),
+    ];
+    for (bodies, expected) in cases {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut config = ParquetConfig::new(dir.path());
+        (config.learn_events, config.partition_by) = (1, vec!["site".to_owned()]);
+        let stats = files_of(&mut config, 0, bodies);
+        let expected: Vec<(String, Json)> =
+            expected.iter().map(|(folder, row)| ((*folder).to_owned(), row.clone())).collect();
+        assert_eq!(rows_in_folders(dir.path()), expected, "{bodies:?}");
+        assert!(stats.refused_columns.load(Ordering::Relaxed) > 0, "{bodies:?}");
+    }
+}
+
+#[test]
+fn an_order_is_not_learnt_away() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ParquetConfig::new(dir.path());
+    (config.learn_events, config.sort_by) = (1, vec!["s".to_owned()]);
+    let stats = files_of(&mut config, 0, &[r#"{"n":1}"#, r#"{"s":[1]}"#, r#"{"s":[2]}"#, r#"{"s":3}"#, r#"{"s":4}"#]);
+    let found: Vec<Json> = rows(dir.path()).iter().map(data).collect();
+    let rest = |text: &str| json!({"_rest":text});
+    assert_eq!(found, [json!({"n":1}), rest(r#"{"s":[1]}"#), rest(r#"{"s":[2]}"#), rest(r#"{"s":3}"#), json!({"s":4})]);
+    assert_eq!(stats.refused_columns.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn first_columns_that_cannot_name_folders_stop_the_start_and_can_be_declared_then() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ParquetConfig::new(dir.path());
+    (config.learn_events, config.partition_by) = (1, vec!["site".to_owned()]);
+    let (ended, cursors, _) = run(&config, vec![delivery(0, 0, &[r#"{"site":1.5}"#])]);
+    let error = ended.expect_err("no folders").to_string();
+    assert!(error.contains("`site` of type Float64") && error.contains("declare it as one of these"), "{error}");
+    assert_eq!(cursors[0], 0, "nothing is settled");
+    config.columns = Some(vec![ColumnConfig::new("site", ColumnType::Float64)]);
+    let found = config.problems();
+    assert!(found.len() == 1 && found[0].field == "partition_by" && found[0].message.contains("float64"), "{found:?}");
+    config.columns = Some(vec![ColumnConfig::new("site", ColumnType::String)]);
+    assert_eq!(config.problems(), []);
+    let (ended, cursors, _) = run(&config, vec![delivery(0, 0, &[r#"{"site":"a"}"#])]);
+    ended.expect("the way out leads out");
+    assert_eq!(cursors[0], 1);
 }
