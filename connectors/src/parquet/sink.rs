@@ -407,6 +407,9 @@ impl Sink {
             let writing = Writing { endpoint: name, config, layout, store: &**store, again };
             compaction.work(writing, delta.as_mut(), partition).await?;
         }
+        if let Some(delta) = &mut self.delta {
+            delta.checkpoint(&*self.store).await;
+        }
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Versions as they are written, and read again: progress by partition, columns that become more, somebody else's versions between.
 
+mod checkpoints;
+
 use super::*;
 use crate::parquet::store::Local;
 use arrow_schema::Field;
