@@ -9,6 +9,7 @@ mod beside;
 mod commands;
 mod credentials;
 mod dedup;
+mod delta;
 mod end_to_end;
 mod extraction;
 mod lake;
