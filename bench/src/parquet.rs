@@ -3,10 +3,12 @@
 //!
 //! What always holds: everybody has one thread on the same core, reads the same file, writes with snappy and takes turns; what each of
 //! them wrote is read back, and rows and sums that are not the input's fail the run. Ours is `anabranch pipe` as a process from start to
-//! end, its sync to disk included; of a peer only the conversion counts, so what doubt there is works for the peer.
+//! end, its sync to disk included; of a peer only the conversion counts, so what doubt there is works for the peer. And the memory of a
+//! node with a hundred open files.
 
 mod content;
 mod ingest;
+mod memory;
 mod read;
 mod write;
 
@@ -41,5 +43,6 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     let (mut rows, files) = write::run(setting, &peers, &input, folder.path())?;
     rows.extend(read::run(setting, &peers, &input, &files)?);
     rows.extend(ingest::run(setting)?);
+    rows.extend(memory::run(setting)?);
     Ok(rows)
 }

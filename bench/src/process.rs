@@ -50,7 +50,7 @@ pub fn run_with_memory(command: &mut Command) -> Result<(Ran, u64), Box<dyn Erro
 const MEMORY_INTERVAL: Duration = Duration::from_millis(3);
 
 /// The most that a running process had resident so far.
-fn resident_max(pid: u32) -> Option<u64> {
+pub fn resident_max(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

@@ -55,7 +55,7 @@ pub use inspect::{
     ColumnReport, FileReport, InspectError, Overlap, PartitionReport, Range, Report, SchemaReport, inspect_blocking,
 };
 pub use kept::{Change, Widened};
-pub use learn::{Learner, Learnt};
+pub use learn::{Bounds, Learner, Learnt, Refusal, Why};
 pub use names::resume_offsets;
 pub use refused::{DeadLetters, RefusedError};
 pub use schema::{Column, Schema, SchemaError};

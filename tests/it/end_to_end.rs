@@ -6,17 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::hub::{self, LogOptions};
-use engine::event::Event;
 use loadgen::client::Progress;
 use loadgen::client::http::{self, HttpOutcome, HttpPlan};
 use loadgen::fleet::{Filter, Model, read_back};
 use loadgen::ledger::Ledger;
 use loadgen::pace::Pace;
 use loadgen::receiver::{Mode, Receiver};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 
+use crate::places::{each_event, files, in_files};
 use crate::support::{Node, eventually, eventually_or};
 
 const PARTITIONS: u32 = 32;
@@ -76,55 +74,15 @@ fn send(
     })
 }
 
-/// Every (partition, offset) of the Parquet files; fails if one is there twice.
-fn lake_offsets(dir: &Path) -> HashSet<(u32, u64)> {
-    let mut found = HashSet::new();
-    for entry in std::fs::read_dir(dir).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "parquet") {
-            continue;
-        }
-        let file = std::fs::File::open(&path).expect("opens");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file").build().expect("readable");
-        for rows in reader {
-            let rows = rows.expect("readable");
-            let column = |name: &str| {
-                let column = rows.column_by_name(name).expect("the column");
-                column.as_any().downcast_ref::<arrow_array::Int64Array>().expect("whole numbers").clone()
-            };
-            for (partition, offset) in column("_partition").values().iter().zip(column("_offset").values()) {
-                let place = (*partition as u32, *offset as u64);
-                assert!(found.insert(place), "{place:?} is in {} and in another file", path.display());
-            }
-        }
-    }
-    found
-}
-
 /// The log must have each acknowledged event once, in order per device; its places.
 fn check_log(data: &Path, ledger: &Ledger) -> HashSet<(u32, u64)> {
-    let options = LogOptions::new(data.join("log"), PARTITIONS);
-    let (log, recovered) = hub::open(&options).expect("opens");
-    assert!(recovered.damaged.is_empty(), "{:?}", recovered.damaged);
-    let reader = log.reader();
     let mut verifier = ledger.verifier();
     let mut in_log = HashSet::new();
-    for partition in 0..PARTITIONS {
-        let (mut next, end) = reader.bounds(partition);
-        assert_eq!(next, 0);
-        while next < end {
-            for batch in reader.read(partition, next, 1 << 20).expect("readable") {
-                assert_eq!(batch.base_offset(), next, "a hole");
-                for row in 0..batch.rows().len() {
-                    let event = Event::new(&batch, row);
-                    let read = read_back(event.data().expect("data")).expect("an event of the fleet");
-                    verifier.see(read.device, read.seq, event.offset());
-                    in_log.insert((partition, event.offset()));
-                }
-                next = batch.last_offset() + 1;
-            }
-        }
-    }
+    each_event(data, PARTITIONS, |partition, event| {
+        let read = read_back(event.data().expect("data")).expect("an event of the fleet");
+        verifier.see(read.device, read.seq, event.offset());
+        in_log.insert((partition, event.offset()));
+    });
     let verdict = verifier.finish();
     assert!(verdict.is_clean(), "{verdict:?}");
     in_log
@@ -178,7 +136,7 @@ fn a_million_events_survive_three_kills_beside_bad_endpoints() {
     let in_log = check_log(&data, ledger);
 
     // Parquet: each offset of the log exactly once.
-    let lake = lake_offsets(&folder.path().join("lake"));
+    let lake = in_files(&files(&folder.path().join("lake"), "parquet"));
     assert_eq!(lake.len(), in_log.len(), "rows in files, events in the log\n{log}");
     assert!(lake == in_log, "the files and the log differ");
 }

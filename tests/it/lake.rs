@@ -1,22 +1,20 @@
 //! The promise of the Parquet endpoint, on the real binary: kill -9 fifty times under load, on the disk and on an S3 server that is slow
 //! for a while, and afterwards each event of the log is in the files once, file by file and by the manifests.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::hub::{self, LogOptions};
-use engine::event::Event;
 use loadgen::client::Progress;
 use loadgen::client::http::{self, HttpPlan};
 use loadgen::ledger::LedgerFile;
 use loadgen::pace::Pace;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 
+use crate::places::{files, in_files, in_log};
 use crate::python::environment;
 use crate::support::{Node, eventually, eventually_or, loadgen};
 
@@ -85,62 +83,10 @@ impl Drop for S3 {
     }
 }
 
-/// All of these files below a folder.
-fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, extension, found);
-        } else if path.extension().is_some_and(|own| own == extension) {
-            found.push(path);
-        }
-    }
-}
-
-/// Every (partition, offset) of the files; fails if one is there twice.
-fn offsets(files: &[PathBuf]) -> HashSet<(u32, u64)> {
-    let mut found = HashSet::new();
-    for path in files {
-        let file = std::fs::File::open(path).expect("opens");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file").build().expect("readable");
-        for rows in reader {
-            let rows = rows.expect("readable");
-            let column = |name: &str| {
-                let column = rows.column_by_name(name).expect("the column");
-                column.as_any().downcast_ref::<arrow_array::Int64Array>().expect("whole numbers").clone()
-            };
-            for (partition, offset) in column("_partition").values().iter().zip(column("_offset").values()) {
-                let place = (*partition as u32, *offset as u64);
-                assert!(found.insert(place), "{place:?} is in {} and in another file", path.display());
-            }
-        }
-    }
-    found
-}
-
-/// Every (partition, offset) of the log.
-fn log_offsets(data: &Path) -> HashSet<(u32, u64)> {
-    let (log, _) = hub::open(&LogOptions::new(data.join("log"), PARTITIONS)).expect("opens");
-    let reader = log.reader();
-    let mut found = HashSet::new();
-    for partition in 0..PARTITIONS {
-        let (mut next, end) = reader.bounds(partition);
-        while next < end {
-            for batch in reader.read(partition, next, 1 << 20).expect("readable") {
-                found.extend((0..batch.rows().len()).map(|row| (partition, Event::new(&batch, row).offset())));
-                next = batch.last_offset() + 1;
-            }
-        }
-    }
-    found
-}
-
 /// The files that the manifests below a folder name.
 fn named_files(folder: &Path) -> BTreeSet<PathBuf> {
-    let mut manifests = Vec::new();
-    files(&folder.join("_manifest"), "json", &mut manifests);
     let mut named = BTreeSet::new();
-    for path in manifests {
+    for path in files(&folder.join("_manifest"), "json") {
         let manifest: serde_json::Value =
             serde_json::from_slice(&std::fs::read(&path).expect("reads")).expect("a manifest");
         for file in manifest["files"].as_array().expect("files") {
@@ -231,7 +177,7 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
 
     let ledger = path("run.ledger");
     LedgerFile { model, seed, receipts: true, ledger: outcome.ledger }.write(&ledger).expect("writes");
-    let in_log = log_offsets(&data);
+    let in_log = in_log(&data, PARTITIONS);
     let mut lakes = vec!["flat", "folders"];
     if let Some(s3) = &mut s3 {
         for name in ["small", "large"] {
@@ -242,9 +188,8 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
     }
     for lake in lakes {
         let lake = path(lake);
-        let mut there = Vec::new();
-        files(&lake, "parquet", &mut there);
-        let found = offsets(&there);
+        let there = files(&lake, "parquet");
+        let found = in_files(&there);
         assert_eq!(found.len(), in_log.len(), "rows in {}, events in the log", lake.display());
         assert!(found == in_log, "{} and the log differ", lake.display());
         if lake.join("_manifest").is_dir() {

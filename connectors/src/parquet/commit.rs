@@ -191,26 +191,21 @@ impl Commit {
             return Ok(());
         }
         let rows = self.table.take();
-        let split = writing
-            .layout
-            .split(&rows)
-            .map_err(|error| FileError::Encode { path: self.stem(0).into(), error: error.into() })?;
+        let split = writing.layout.split(&rows).map_err(|error| FileError::Encode {
+            path: stem(self.partition, self.first, 0).into(),
+            error: error.into(),
+        })?;
         for (folder, rows) in split {
-            let stem = self.stem(self.files.len());
-            let version = KeyValue::new("anabranch.schema_version".to_owned(), self.schema_version.to_string());
+            let number = self.files.len();
             let begin = || {
                 let mut metadata = writing.metadata(self.partition);
-                metadata.push(version);
-                OpenFile::begin(writing, stem, metadata)
+                let version = self.schema_version.to_string();
+                metadata.push(KeyValue::new("anabranch.schema_version".to_owned(), version));
+                OpenFile::begin(writing, stem(self.partition, self.first, number), metadata)
             };
             self.files.entry(folder).or_insert_with(begin).write(writing, rows).await?;
         }
         Ok(())
-    }
-
-    /// A name for the file of this number while it is open.
-    fn stem(&self, number: usize) -> String {
-        format!("p{:05}-{:020}-{number}", self.partition, self.first)
     }
 
     /// Writes everything in memory to the files, as a row group of its own.
@@ -241,6 +236,11 @@ impl Commit {
         let (rows, mismatches, tickets) = (self.rows, self.table.mismatches(), self.tickets);
         Ok(Committed { name: whole, files, rows, mismatches, tickets })
     }
+}
+
+/// A name for the file of this number while it is open.
+fn stem(partition: u32, first: u64, number: usize) -> String {
+    format!("p{partition:05}-{first:020}-{number}")
 }
 
 impl Committed {

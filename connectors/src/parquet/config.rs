@@ -4,10 +4,12 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
 
 use super::declared::{self, ColumnConfig, Nested, OnMismatch};
-use super::learn;
+use super::layout::Layout;
+use super::{delta, learn};
 pub use store::StoreConfig;
 
 use super::compact::Rule;
@@ -303,6 +305,7 @@ impl ParquetConfig {
                 problem("partition_by", message, "use \"date\", \"hour\" and names of columns with few values");
             }
         }
+        self.columns_out_of_place(&mut problem);
         match &self.columns {
             Some(columns) => declared::problems(columns, self.nested, self.on_mismatch, &mut found),
             None if self.on_mismatch == OnMismatch::DeadLetter => problem(
@@ -313,6 +316,28 @@ impl ParquetConfig {
             None => {}
         }
         found
+    }
+
+    /// Declared columns that folders cannot be made of, or that a Delta table cannot have.
+    fn columns_out_of_place(&self, problem: &mut impl FnMut(&'static str, String, &str)) {
+        for column in self.columns.iter().flatten() {
+            let (name, kind) = (&column.name, column.r#type.arrow());
+            if self.partition_by.contains(name) && !Layout::makes_folders(&kind) {
+                let message = format!("no folders are made of `{name}`, which is {}", column.r#type);
+                problem("partition_by", message, "declare it as string, int64 or bool, or leave it out");
+            }
+            if let Some(reason) = delta::unfit(name, &kind).filter(|_| self.delta) {
+                let message = format!("the column `{name}` cannot be in a Delta table: {reason}");
+                problem("columns", message, "declare it otherwise, or remove `delta = true`");
+            }
+        }
+        let is_declared = |name: &String| self.columns.iter().flatten().any(|column| column.name == *name);
+        for name in self.partition_by.iter().filter(|name| self.delta && !is_declared(name)) {
+            if let Some(reason) = delta::unfit(name, &DataType::Utf8) {
+                let message = format!("a Delta table has no folders of `{name}`: {reason}");
+                problem("partition_by", message, "leave it out, or remove `delta = true`");
+            }
+        }
     }
 
     /// Whether later files get columns for what has none.

@@ -2,9 +2,11 @@
 //!
 //! What always holds: a version is written only if nobody else wrote it; a commit of the endpoint is in the log once, for its offsets stand
 //! in a `txn` action beside its files; files that are put together replace others in one version that changes no data. Protocol
-//! version 1 for readers and 2 for writers: what every engine knows.
+//! version 1 for readers and 2 for writers: what every engine knows. Every [`EVERY`] versions there is a checkpoint of all before.
 
 mod actions;
+mod checkpoint;
+mod rows;
 mod schema;
 
 #[cfg(test)]
@@ -12,10 +14,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use parquet::arrow::parquet_to_arrow_schema;
+use serde_json::Value;
 
 use super::commit::Committed;
 use super::file::FileError;
@@ -24,7 +27,9 @@ use super::names::{Found, Lake, Name, Part};
 use super::open_file::CommittedFile;
 use super::store::{Again, Entry, Store, StoreError};
 use actions::Action;
+use checkpoint::{BYTES_MAX, CheckpointError, EVERY};
 use schema::TableSchema;
+pub use schema::unfit;
 
 /// Folder of the log.
 const FOLDER: &str = "_delta_log";
@@ -79,6 +84,8 @@ pub struct Delta {
     folders: Vec<(String, DataType)>,
     /// The next version.
     next: u64,
+    /// The version of the last checkpoint.
+    checkpoint: Option<u64>,
     /// The id and columns of the table, once it has some.
     table: Option<(String, TableSchema)>,
     /// Offset behind what is in the log, per partition.
@@ -93,30 +100,28 @@ fn path(version: u64) -> String {
 
 fn version(path: &str) -> Option<u64> {
     let digits = path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".json")?;
-    (digits.len() == 20).then(|| digits.parse().ok())?
+    number(digits)
+}
+
+/// A version in a name: of twenty digits, and no more than Delta's own type holds.
+fn number(digits: &str) -> Option<u64> {
+    let version = digits.parse().ok().filter(|_| digits.len() == 20)?;
+    (version < i64::MAX as u64).then_some(version)
 }
 
 impl Delta {
-    /// Reads the log of a folder that has these files; rows are told apart by these folders.
-    pub async fn open(
-        endpoint: &str,
-        folders: Vec<(String, DataType)>,
-        store: &dyn Store,
-        again: &Again,
-        entries: &[Entry],
-    ) -> Result<Self, DeltaError> {
-        let mut delta = Self {
-            endpoint: endpoint.to_owned(),
-            folders,
-            next: 0,
-            table: None,
-            published: BTreeMap::new(),
-            live: BTreeSet::new(),
-        };
+    /// Reads the log of a folder that has these files.
+    pub async fn open(endpoint: &str, store: &dyn Store, again: &Again, entries: &[Entry]) -> Result<Self, DeltaError> {
+        let (mut delta, unread) = Self::from_checkpoint(endpoint, store, again, entries).await?;
         let mut versions: Vec<u64> = entries.iter().filter_map(|entry| version(&entry.path)).collect();
+        versions.retain(|version| *version >= delta.next);
         versions.sort_unstable();
-        if let Some(first) = versions.first().filter(|first| **first != 0) {
-            let reason = "the versions before it are gone; only a log that is whole is gone on with".to_owned();
+        if let Some(first) = versions.first().filter(|first| **first != delta.next) {
+            let mut reason = "versions before it are gone; only a log that is whole is gone on with".to_owned();
+            if let Some((version, wrong)) = unread {
+                let path = checkpoint::path(version);
+                reason += &format!(", or from a checkpoint, and {path} is none that is understood here: {wrong}");
+            }
             return Err(DeltaError::Malformed { path: path(*first), reason });
         }
         let read = |version: u64| async move {
@@ -129,7 +134,76 @@ impl Delta {
             delta.apply(version, &content)?;
         }
         drop(reads);
-        Ok(delta)
+        match unread.filter(|(version, _)| *version >= delta.next) {
+            // To go on from before it would be another history of the table.
+            Some((version, reason)) => {
+                let reason = format!("{reason}; and the versions up to it are gone");
+                Err(DeltaError::Malformed { path: checkpoint::path(version), reason })
+            }
+            None => Ok(delta),
+        }
+    }
+
+    /// What the last checkpoint says that can be read, or nothing; and the last one that cannot, with what is wrong.
+    async fn from_checkpoint(
+        endpoint: &str,
+        store: &dyn Store,
+        again: &Again,
+        entries: &[Entry],
+    ) -> Result<(Self, Option<(u64, String)>), DeltaError> {
+        let mut checkpoints: Vec<(u64, &Entry)> =
+            entries.iter().filter_map(|entry| Some((checkpoint::version(&entry.path)?, entry))).collect();
+        checkpoints.sort_unstable();
+        let mut unread = None;
+        for (version, Entry { path, bytes }) in checkpoints.into_iter().rev() {
+            let mut delta = Self::empty(endpoint);
+            let read = match *bytes > BYTES_MAX {
+                true => Err(CheckpointError::TooLarge.to_string()),
+                false => {
+                    let content = again.run(async || store.read(path).await).await?.unwrap_or_default();
+                    checkpoint::read(content, |action| delta.act(&action))
+                }
+            };
+            let reason = match read {
+                Ok(()) if delta.table.is_some() => {
+                    (delta.next, delta.checkpoint) = (version + 1, Some(version));
+                    return Ok((delta, unread));
+                }
+                Ok(()) => "it says nothing of the table".to_owned(),
+                Err(reason) => reason,
+            };
+            tracing::warn!(
+                endpoint,
+                path,
+                reason = reason.as_str(),
+                "a checkpoint of the Delta table is not understood; an older one is looked for"
+            );
+            unread.get_or_insert((version, reason));
+        }
+        Ok((Self::empty(endpoint), unread))
+    }
+
+    fn empty(endpoint: &str) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            folders: Vec::new(),
+            next: 0,
+            checkpoint: None,
+            table: None,
+            published: BTreeMap::new(),
+            live: BTreeSet::new(),
+        }
+    }
+
+    /// Rows are told apart by these folders.
+    pub fn tell_apart(&mut self, folders: Vec<(String, DataType)>) {
+        self.folders = folders;
+    }
+
+    /// Whether files with these columns can be in the table.
+    pub fn check(&self, columns: &Schema) -> Result<(), DeltaError> {
+        let mut schema = self.table.as_ref().map(|(_, schema)| schema.clone()).unwrap_or_default();
+        schema.add(columns).map_err(|(column, reason)| DeltaError::Column { column, reason })
     }
 
     /// Goes on to a version that is there; says whether it is one of ours or changes nothing that we rely on.
@@ -140,25 +214,53 @@ impl Delta {
         }
         for line in content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let malformed = |reason: String| DeltaError::Malformed { path: path(version), reason };
-            match Action::read(line).map_err(malformed)? {
-                Action::Table { id, schema } => self.table = Some((id, TableSchema::read(&schema).map_err(malformed)?)),
-                Action::Progress { app, offset } => {
-                    let partition = app.strip_prefix(&self.app_prefix()).and_then(|digits| digits.parse().ok());
-                    if let Some(partition) = partition {
-                        self.published.insert(partition, offset + 1);
-                    }
-                }
-                Action::Add { path } => {
-                    self.live.insert(path);
-                }
-                Action::Remove { path } => {
-                    self.live.remove(&path);
-                }
-                Action::Other => {}
-            }
+            let line = serde_json::from_slice(line).map_err(|error| malformed(error.to_string()))?;
+            self.act(&line).map_err(malformed)?;
         }
         self.next += 1;
         Ok(())
+    }
+
+    /// Takes note of an action.
+    fn act(&mut self, action: &Value) -> Result<(), String> {
+        match Action::read(action)? {
+            Action::Table { id, schema } => self.table = Some((id, TableSchema::read(&schema)?)),
+            Action::Progress { app, offset } => {
+                let partition = app.strip_prefix(&self.app_prefix()).and_then(|digits| digits.parse().ok());
+                if let Some(partition) = partition {
+                    self.published.insert(partition, offset.saturating_add(1));
+                }
+            }
+            Action::Add { path } => {
+                self.live.insert(path);
+            }
+            Action::Remove { path } => {
+                self.live.remove(&path);
+            }
+            Action::Other => {}
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint if it is time for one. That it fails costs those who read the table some time and nothing else: it is said,
+    /// and tried again with the next version.
+    pub async fn checkpoint(&mut self, store: &dyn Store) {
+        let Some(last) = self.next.checked_sub(1).filter(|last| *last >= self.checkpoint.unwrap_or(0) + EVERY) else {
+            return;
+        };
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        match checkpoint::write(store, last, self.checkpoint, now_ms).await {
+            Ok(()) => self.checkpoint = Some(last),
+            Err(error) => {
+                let (endpoint, version, error) = (&self.endpoint, last, error.to_string());
+                tracing::warn!(
+                    endpoint,
+                    version,
+                    error,
+                    "there is no checkpoint of the Delta table; it is tried again with the next version"
+                );
+            }
+        }
     }
 
     /// Paths of the files in the table.

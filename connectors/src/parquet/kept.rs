@@ -104,25 +104,20 @@ impl Schema {
         crate::hub::write_whole(&path, &json).map_err(|error| SchemaError::Io { path, error })
     }
 
-    /// The schema of an endpoint's folder: the configured one, held against the kept one, or else the kept one. `None`: it is to be
-    /// learnt. What is configured anew is kept before this returns.
-    pub fn of(config: &ParquetConfig) -> Result<Option<Self>, SchemaError> {
+    /// The schema of an endpoint's folder: the configured one, held against the kept one, or else the kept one; and whether it has
+    /// yet to be kept, before the first file. `None`: it is to be learnt.
+    pub fn of(config: &ParquetConfig) -> Result<Option<(Self, bool)>, SchemaError> {
         let kept = Self::load(&config.dir)?;
         let Some(columns) = config.columns.as_deref() else {
             return match kept {
                 Some(kept) if kept.nested != config.nested => Err(differs(config, "`nested` is another".to_owned())),
-                kept => Ok(kept),
+                kept => Ok(kept.map(|kept| (kept, false))),
             };
         };
         let configured = Self::configured(columns, config.nested, config.on_mismatch);
-        let Some(mut schema) = kept else {
-            configured.save(&config.dir)?;
-            return Ok(Some(configured));
-        };
-        if schema.declare(configured, config.evolves()).map_err(|what| differs(config, what))? {
-            schema.save(&config.dir)?;
-        }
-        Ok(Some(schema))
+        let Some(mut schema) = kept else { return Ok(Some((configured, true))) };
+        let is_new = schema.declare(configured, config.evolves()).map_err(|what| differs(config, what))?;
+        Ok(Some((schema, is_new)))
     }
 
     /// Takes over what is configured now; whether anything is new. The error is what cannot change.

@@ -70,7 +70,12 @@ impl Layout {
     /// The first column of which no folders can be made, if there is one.
     pub fn unfit<'s>(&'s self, schema: &'s Schema) -> Option<(&'s str, &'s DataType)> {
         let mut types = self.columns().filter_map(|name| Some((name, schema.field_with_name(name).ok()?.data_type())));
-        types.find(|(_, kind)| !matches!(kind, DataType::Utf8 | DataType::Int64 | DataType::Boolean))
+        types.find(|(_, kind)| !Self::makes_folders(kind))
+    }
+
+    /// Folders are named by what has few values and one way to write each.
+    pub fn makes_folders(kind: &DataType) -> bool {
+        matches!(kind, DataType::Utf8 | DataType::Int64 | DataType::Boolean)
     }
 
     /// The rows by folder, in the order in which the folders first come.
@@ -83,7 +88,7 @@ impl Layout {
             match level {
                 Level::Date => groups.refine_time(rows, DAY_MS, write_date),
                 Level::Hour => groups.refine_time(rows, HOUR_MS, write_hour),
-                Level::Column(name) => groups.refine_column(name, rows.column_by_name(name)),
+                Level::Column(name) => groups.refine_column(name, rows.column_by_name(name))?,
             }
         }
         let kept: Vec<usize> = (0..rows.num_columns())
@@ -154,7 +159,7 @@ impl Groups {
         self.refine(|row| times.get(row).filter(|ms| in_calendar(ms)).map_or(0, |ms| ms.div_euclid(bucket_ms)), write);
     }
 
-    fn refine_column(&mut self, name: &str, column: Option<&ArrayRef>) {
+    fn refine_column(&mut self, name: &str, column: Option<&ArrayRef>) -> Result<(), ArrowError> {
         let level = |value: Option<&str>, out: &mut String| {
             escape(name, out);
             out.push('=');
@@ -163,7 +168,10 @@ impl Groups {
                 None => out.push_str(NOTHING),
             }
         };
-        let Some(column) = column else { return self.refine(|_| (), |(), out| level(None, out)) };
+        let Some(column) = column else {
+            self.refine(|_| (), |(), out| level(None, out));
+            return Ok(());
+        };
         let valid = |row: usize| column.is_valid(row);
         match column.data_type() {
             DataType::Utf8 => {
@@ -182,9 +190,14 @@ impl Groups {
                     |truth: Option<bool>, out: &mut String| level(truth.map(|t| if t { "true" } else { "false" }), out);
                 self.refine(|row| valid(row).then(|| truths.value(row)), write);
             }
-            // Refused before the first row.
-            _ => self.refine(|_| (), |(), out| level(None, out)),
+            // Refused before the first row, and never learnt. The column is in no file: to go on would lose its values.
+            other => {
+                let message =
+                    format!("`partition_by` names the column `{name}` of type {other}, of which no folders are made");
+                return Err(ArrowError::InvalidArgumentError(message));
+            }
         }
+        Ok(())
     }
 }
 

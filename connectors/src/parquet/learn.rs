@@ -8,12 +8,15 @@
 //! - Texts are a timestamp if all of them are RFC 3339 in UTC with 0, 3, 6 or 9 digits of a second's fraction, all the same: then the
 //!   text comes back from the column. Otherwise they are strings.
 //! - Whatever a column does not take stays in `_rest`: arrays of several kinds, arrays of objects or arrays, numbers that a column of
-//!   doubles does not hold, members deeper than eight objects, names with a dot or with `_` in front.
+//!   doubles does not hold, members deeper than eight objects, names with a dot or with `_` in front, and what the [`Bounds`] refuse.
 //!
 //! Afterwards a schema only evolves: columns come, and whole numbers become doubles. A column never goes and never changes its kind.
 
+mod bounds;
+
 use engine::parse::Value;
 
+pub use self::bounds::{Bounds, Refusal, Why};
 use super::declared::Nested;
 use super::kept::{Change, Widened};
 use super::schema::{Column, Schema};
@@ -31,7 +34,7 @@ pub struct Learner {
     /// How many more members are taken note of.
     left: usize,
     events: usize,
-    columns_max: usize,
+    bounds: Bounds,
 }
 
 impl Default for Learner {
@@ -45,15 +48,20 @@ impl Default for Learner {
 pub struct Learnt {
     /// How the schema changed.
     pub change: Change,
-    /// Members, with the kind of their values, that have no column because there are `columns_max` already.
-    pub refused: Vec<String>,
+    /// Members, with the kind of their values, that stay in `_rest`.
+    pub refused: Vec<Refusal>,
 }
 
 impl Learner {
     /// For schemas with so many columns at most.
     pub fn new(columns_max: usize) -> Self {
+        Self::within(Bounds::of(columns_max))
+    }
+
+    /// For schemas within these bounds.
+    pub fn within(bounds: Bounds) -> Self {
         // Objects are members too, and one more member than there may be columns is what shows that there are too many.
-        Self { root: Level::default(), left: columns_max.saturating_mul(2) + 1, events: 0, columns_max }
+        Self { root: Level::default(), left: bounds.columns_max.saturating_mul(2) + 1, events: 0, bounds }
     }
 
     /// Looks at one event's data.
@@ -92,8 +100,8 @@ impl Learner {
         schema
     }
 
-    /// Fills the first version of a schema; what has no column for want of room.
-    pub fn begin(&self, schema: &mut Schema) -> Vec<String> {
+    /// Fills the first version of a schema; what is refused a column.
+    pub fn begin(&self, schema: &mut Schema) -> Vec<Refusal> {
         let learnt = self.teach(schema);
         (schema.version, schema.history) = (1, Vec::new());
         learnt.refused
@@ -107,14 +115,14 @@ impl Learner {
     /// Lets a schema evolve by what was seen, into its next version if anything is new; and forgets it.
     pub fn evolve(&mut self, schema: &mut Schema) -> Learnt {
         let learnt = self.teach(schema);
-        *self = Self::new(self.columns_max);
+        *self = Self::within(std::mem::take(&mut self.bounds));
         learnt
     }
 
     fn teach(&self, schema: &mut Schema) -> Learnt {
         let mut learnt = Learnt { change: Change::new(schema.version + 1), refused: Vec::new() };
-        let mut path = Vec::new();
-        self.level(&self.root, &mut path, schema, &mut learnt);
+        let known = schema.columns.len();
+        self.level(&self.root, &mut Vec::new(), schema, known, &mut learnt);
         if learnt.change.is_any() {
             schema.version = learnt.change.version;
             schema.history.push(learnt.change.clone());
@@ -122,50 +130,72 @@ impl Learner {
         learnt
     }
 
-    fn level(&self, level: &Level<Member>, path: &mut Vec<String>, schema: &mut Schema, learnt: &mut Learnt) {
+    /// The first `known` columns are those of before.
+    fn level(
+        &self,
+        level: &Level<Member>,
+        path: &mut Vec<String>,
+        schema: &mut Schema,
+        known: usize,
+        learnt: &mut Learnt,
+    ) {
         for (name, member) in level.iter() {
             path.push(name.to_owned());
             let mut wanted = member.wanted();
             // The most frequent first; the others stay in their order.
             wanted.sort_by_key(|wanted| std::cmp::Reverse(wanted.count));
             for wanted in wanted {
-                self.column(path, wanted, !member.inside.is_empty(), schema, learnt);
+                let shape = wanted.shape;
+                let is_object = !member.inside.is_empty();
+                if let Err(why) = self.column(path, wanted, is_object, schema, known, &mut learnt.change) {
+                    learnt.refused.push(Refusal { member: format!("{}{}", path.join("."), shape.suffix()), why });
+                }
             }
-            self.level(&member.inside, path, schema, learnt);
+            self.level(&member.inside, path, schema, known, learnt);
             path.pop();
         }
     }
 
-    /// Sees to it that there is a column for values of a kind at a place.
-    fn column(&self, path: &[String], wanted: Wanted, is_object: bool, schema: &mut Schema, learnt: &mut Learnt) {
+    /// Sees to it that there is a column for values of a kind at a place, or says why there is none.
+    fn column(
+        &self,
+        path: &[String],
+        wanted: Wanted,
+        is_object: bool,
+        schema: &mut Schema,
+        known: usize,
+        change: &mut Change,
+    ) -> Result<(), Why> {
         let mut here = schema.columns.iter_mut().filter(|column| column.path == path).peekable();
         let is_first = here.peek().is_none();
         if let Some(column) = here.find(|column| Shape::of(&column.r#type) == Some(wanted.shape)) {
             if column.learnt && is_wider(&wanted.r#type, &column.r#type) {
+                self.bounds.widen(&column.name, &wanted.r#type)?;
                 let (from, to) = (column.r#type.to_string(), wanted.r#type.to_string());
-                learnt.change.widened.push(Widened { name: column.name.clone(), from, to });
+                change.widened.push(Widened { name: column.name.clone(), from, to });
                 column.r#type = wanted.r#type;
             }
-            return;
+            return Ok(());
         }
-        if schema.columns.len() >= self.columns_max {
-            learnt.refused.push(format!("{}{}", path.join("."), wanted.shape.suffix()));
-            return;
+        if schema.columns.len() >= self.bounds.columns_max {
+            return Err(Why::Room);
         }
         let plain = path.join(".");
         let other = format!("{plain}{}", wanted.shape.suffix());
         // A struct keeps the name that a value inside of it needs.
         let may_be_plain = is_first && !(schema.nested == Nested::Struct && is_object);
         let names = [may_be_plain.then_some(plain), Some(other)];
-        let Some(name) = names.into_iter().flatten().find(|name| !schema.is_taken(name)) else { return };
+        let Some(name) = names.into_iter().flatten().find(|name| !schema.is_taken(name)) else { return Ok(()) };
         // A second column of texts beside one of times takes the texts that are none.
         let r#type = match (is_first, wanted.shape.kind) {
             (false, Kind::Text) if wanted.shape.is_list => ColumnType::List(Box::new(ColumnType::String)),
             (false, Kind::Text) => ColumnType::String,
             _ => wanted.r#type,
         };
-        learnt.change.added.push(name.clone());
+        self.bounds.add(&name, &r#type, &schema.columns[..known], schema.nested)?;
+        change.added.push(name.clone());
         schema.columns.push(Column::learnt(name, path.to_vec(), r#type));
+        Ok(())
     }
 }
 

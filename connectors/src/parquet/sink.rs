@@ -21,7 +21,7 @@ use super::config::ParquetConfig;
 use super::delta::{Delta, DeltaError};
 use super::file::FileError;
 use super::layout::Layout;
-use super::learn::Learner;
+use super::learn::{Bounds, Learner, Refusal, Why};
 use super::manifest;
 use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
@@ -33,7 +33,7 @@ use start::Home;
 
 /// How often it is said that rows are in finished files already.
 const SKIPS_SAID_EVERY: Duration = Duration::from_secs(10);
-/// Members without a column for want of room that are kept in mind, so that each is said once.
+/// Members without a column that are kept in mind, so that each is said once.
 const BEYOND_MAX: usize = 10_000;
 /// Longest time for what is open once the feed has ended: a node that stops waits no longer.
 const END_MAX: Duration = Duration::from_secs(8);
@@ -60,7 +60,8 @@ pub enum SinkError {
     Runtime(std::io::Error),
     /// Folders cannot be made as configured.
     #[error(
-        "`partition_by` names the column `{column}` of type {kind}; folders are made of texts, whole numbers and booleans"
+        "`partition_by` names the column `{column}` of type {kind}; folders are made of texts, whole numbers (int64) and booleans: \
+         declare it as one of these with `columns`, for a new folder if there are files, or take it out of `partition_by`"
     )]
     Layout {
         /// The column.
@@ -69,7 +70,7 @@ pub enum SinkError {
         kind: String,
     },
     /// Rows cannot be sorted as configured.
-    #[error("`sort_by` names the column `{column}` of type {kind}, which has no order")]
+    #[error("`sort_by` names the column `{column}` of type {kind}, which has no order; take it out of `sort_by`")]
     Sort {
         /// The column.
         column: String,
@@ -114,7 +115,7 @@ struct Sink {
     memory_bytes: u64,
     skipped_rows: usize,
     skips: RateLimited,
-    /// Members of which was said that there is no column left for them.
+    /// Members of which was said that they have no column.
     beyond: BTreeSet<String>,
     stats: Arc<SinkStats>,
 }
@@ -173,26 +174,28 @@ async fn work(
     let dead_letters = DeadLetters::open(name, &config, stats.clone())?;
     let (entries, lake) = start::look(&config, &*store, &again).await?;
     let mut home = Home::of(&config, &*store, &again).await?;
-    let found = start::schema(&config, &mut home, &*store, &again, &mut feed, &mut parser, &mut waiting).await?;
+    let mut delta = match config.delta {
+        true => Some(Delta::open(name, &*store, &again, &entries).await?),
+        false => None,
+    };
+    drop(entries);
+    let seen = (&mut feed, &mut parser, &mut waiting);
+    let found = start::schema(&config, &mut home, &*store, &again, delta.as_ref(), seen).await?;
     let Some((schema, beyond)) = found else {
         return Ok(start::sweep(&*store, &again, &lake).await?);
     };
     let layout = Layout::new(&config.partition_by);
-    let columns = schema.arrow(true);
-    start::check_layout(&layout, &config.sort_by, &columns)?;
-    let mut delta = None;
-    if config.delta {
-        let opened = delta.insert(Delta::open(name, layout.types(&columns), &*store, &again, &entries).await?);
-        opened.adopt(&*store, &again, &lake).await?;
+    if let Some(delta) = &mut delta {
+        delta.tell_apart(layout.types(&schema.arrow(true)));
+        delta.adopt(&*store, &again, &lake).await?;
     }
-    drop(entries);
     start::sweep(&*store, &again, &lake).await?;
     // For those who read names alone rows are there twice for as long as files are kept.
     let keep = if config.manifest || config.delta { config.compact_keep_ms } else { 0 };
     let compaction = Compaction::new(config.compaction(), Duration::from_millis(keep), &lake.files);
     let mut sink = Sink {
         name: name.to_owned(),
-        learner: config.evolves().then(|| Learner::new(config.columns_max)),
+        learner: config.evolves().then(|| Learner::within(Bounds::later(&config))),
         home,
         config,
         layout,
@@ -337,22 +340,18 @@ impl Sink {
         Ok(())
     }
 
-    /// Says, of each member once, that it has no column because there are `columns_max` already.
-    fn say_beyond(&mut self, members: Vec<String>) {
-        let columns_max = self.config.columns_max;
-        let mut new = 0;
-        for member in members {
-            new += u64::from(self.beyond.len() < BEYOND_MAX && self.beyond.insert(member));
+    /// Says, of each member once, that it has no column, and why.
+    fn say_beyond(&mut self, refused: Vec<Refusal>) {
+        let mut new: BTreeMap<Why, Vec<String>> = BTreeMap::new();
+        for Refusal { member, why } in refused {
+            if self.beyond.len() < BEYOND_MAX && self.beyond.insert(member.clone()) {
+                new.entry(why).or_default().push(member);
+            }
         }
-        if new > 0 {
-            SinkStats::add(&self.stats.refused_columns, new);
-            let endpoint = &self.name;
-            tracing::warn!(
-                endpoint,
-                columns_max,
-                members = new,
-                "no more columns are learnt: these members stay in `_rest`"
-            );
+        for (why, members) in new {
+            SinkStats::add(&self.stats.refused_columns, members.len() as u64);
+            let (endpoint, first, members) = (&self.name, &members[0], members.len());
+            tracing::warn!(endpoint, members, first, "members stay in `_rest`: {why}");
         }
     }
 
@@ -432,6 +431,9 @@ impl Sink {
             let Self { name, config, layout, store, again, compaction, delta, .. } = self;
             let writing = Writing { endpoint: name, config, layout, store: &**store, again };
             compaction.work(writing, delta.as_mut(), partition).await?;
+        }
+        if let Some(delta) = &mut self.delta {
+            delta.checkpoint(&*self.store).await;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Files read back by the parquet crate: what columns hold, that nothing is lost, that each offset is there once after any crash.
 
 mod crash;
+mod delta_columns;
 mod faults;
 mod layout;
+mod learning;
 mod nothing_is_lost;
 mod oracle;
 mod schemas;
@@ -24,6 +26,9 @@ use engine::batch::{BatchBuilder, HeaderWriter};
 use engine::lane::{Delivery, Enrichment, Rows};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value as Json};
+
+use super::{ParquetConfig, Schema, SinkError, run_blocking};
+use crate::sink::{Cursors, SinkStats, feed};
 
 /// A row as read back; columns that are null are absent.
 type Row = Map<String, Json>;
@@ -126,4 +131,37 @@ fn delivery_of(
         .map(|(key, value)| Enrichment { key: (*key).to_owned(), value: (*value).to_owned() })
         .collect();
     Delivery { batch: Arc::new(batch), rows: Rows::All, enrichments, table_version: 1 }
+}
+
+/// Runs deliveries through an endpoint; where its cursors stand then, and what it counted.
+fn run(config: &ParquetConfig, deliveries: Vec<Delivery>) -> (Result<(), SinkError>, Vec<u64>, Arc<SinkStats>) {
+    let cursors = Arc::new(Cursors::new(&[0; 4]));
+    let (sender, feed) = feed(deliveries.len() + 1, cursors.clone());
+    deliveries.into_iter().for_each(|delivery| sender.blocking_send(delivery).expect("room"));
+    drop(sender);
+    let stats = Arc::new(SinkStats::default());
+    let ended = run_blocking("lake", config.clone(), feed, stats.clone());
+    (ended, cursors.all(), stats)
+}
+
+/// Each of the bodies as a file of its own.
+fn files_of(config: &mut ParquetConfig, first: u64, bodies: &[&str]) -> Arc<SinkStats> {
+    config.rows_max = 1;
+    let deliveries = bodies.iter().zip(first..).map(|(body, offset)| delivery(0, offset, &[body])).collect();
+    let (ended, cursors, stats) = run(config, deliveries);
+    ended.expect("writes");
+    assert_eq!(cursors[0], first + bodies.len() as u64, "everything is settled");
+    stats
+}
+
+/// A row's columns of the data, with what has none.
+fn data(row: &Row) -> Json {
+    let is_own = |name: &str| super::schema::system_fields().iter().any(|field| field.name() == name);
+    Json::Object(
+        row.iter().filter(|(name, _)| !is_own(name)).map(|(name, value)| (name.clone(), value.clone())).collect(),
+    )
+}
+
+fn columns(schema: &Schema) -> Vec<String> {
+    schema.columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect()
 }

@@ -1,9 +1,9 @@
 //! The listener of one core for `anabranch/1`: the tasks between quinn's streams and the session cores, and the core's way into the log.
 //!
-//! A connection has one task, which reads its control stream and waits for publish streams; writers exist only while there is
-//! something to write. What always holds: nothing is read that the session core does not want, so a client that sends too much is
-//! held back by QUIC; nothing is taken from the node for a subscriber that has no credit or whose stream takes no bytes, so its cursor
-//! falls behind and memory does not grow.
+//! A connection has one task, which reads its control stream and waits for publish streams. Streams are written at the end of a core's
+//! turn, all that it has for each of them together; only a stream that does not take it all at once has a task until it has. What always
+//! holds: nothing is read that the session core does not want, so a client that sends too much is held back by QUIC; nothing is taken
+//! from the node for a subscriber that has no credit or whose stream takes no bytes, so its cursor falls behind and memory does not grow.
 
 mod flush;
 mod hub;

@@ -22,7 +22,7 @@ use crate::ledger::Verifier;
 
 const ROWS_PER_BATCH: usize = 8_192;
 
-/// Shows every row of every `*.parquet` below `folder`; gives their number.
+/// Shows every row of every `*.parquet` below `folder`, but for what is hidden; gives their number.
 pub fn parquet(
     question: &Question,
     verifier: &mut Verifier<'_>,
@@ -89,10 +89,14 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), VerifyError> {
     let io = |error| VerifyError::Io { path: folder.to_owned(), error };
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // What is being written, and what logs of tables keep beside the rows; a folder may say the value of a column `_key`.
+        if name.starts_with('.') || name.starts_with('_') && !name.contains('=') {
+            continue;
+        }
         if path.is_dir() {
             find(&path, files)?;
-        } else if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
             files.push(path);
         }
     }

@@ -1,31 +1,25 @@
-//! From the text of a configuration to a [`NodeConfig`], or to all of its problems.
+//! From the text of a configuration to a [`NodeConfig`], or to all of its problems: the walk over its tables.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+mod endpoints;
+mod routes;
+mod values;
 
 use connectors::config::Problem;
 use connectors::http::HttpConfig;
 use connectors::mqtt::MqttConfig;
 use connectors::quic::QuicConfig;
-use engine::event::Source;
-use engine::filter::{CompileOptions, Diagnostic, Dialect, Filter, Severity, Span, nearest};
-use engine::limits;
+use engine::filter::{Diagnostic, Severity, Span, nearest};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-use super::shape::{EndpointShape, EnrichmentShape, FallbackShape, RouteShape};
+use self::values::{log_problems, node_problems};
+use super::NodeConfig;
 use super::table::{Table, error, list};
-use super::{
-    EndpointKind, EndpointSettings, EnrichmentSettings, FallbackSettings, HUB, LogSettings, NodeConfig, NodeSettings,
-    RouteSettings, StartFrom,
-};
 
-/// Names of endpoints that a user cannot give (sheet `iothub-and-twins.md` 1.4).
-const RESERVED: [&str; 5] = ["events", "fileNotifications", "$default", "operationsMonitoringEvents", HUB];
+pub use self::values::problems_of_values;
+
 const LISTENERS: [&str; 3] = ["http", "mqtt", "quic"];
 const SECTIONS: [&str; 7] = ["node", "log", "listeners", "endpoints", "routes", "fallback", "enrichments"];
-const ENDPOINT_TYPES: [&str; 4] = ["webhook", "parquet", "ndjson", "mqtt"];
-
 /// The outcome of a check.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -60,16 +54,6 @@ pub fn check(text: &str, origin: &str) -> Checked {
     Checked { config: config.filter(|_| !is_wrong), diagnostics, text: text.to_owned(), origin: origin.to_owned() }
 }
 
-/// The problems of values whatever their origin, for those that came by flag or environment variable.
-pub fn problems_of_values(config: &NodeConfig) -> Vec<Problem> {
-    let mut found = config.http.problems();
-    found.extend(config.mqtt.iter().flat_map(MqttConfig::problems));
-    found.extend(config.quic.iter().flat_map(QuicConfig::problems));
-    found.extend(node_problems(&config.node));
-    found.extend(log_problems(&config.log));
-    found
-}
-
 fn parse<'t>(text: &'t str, found: &mut Vec<Diagnostic>) -> Option<DeTable<'t>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     for problem in &errors {
@@ -78,59 +62,6 @@ fn parse<'t>(text: &'t str, found: &mut Vec<Diagnostic>) -> Option<DeTable<'t>> 
         found.push(error(span, format!("not valid TOML: {}", problem.message()), "see https://toml.io for the syntax"));
     }
     errors.is_empty().then(|| root.into_inner())
-}
-
-fn node_problems(node: &NodeSettings) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut range = |field, value: u32, least: u32, most: u32| {
-        if !(least..=most).contains(&value) {
-            let help = format!("use a number from {least} to {most}");
-            found.push(Problem { field, message: format!("`{field}` is {value}"), help });
-        }
-    };
-    range("partitions", node.partitions, 1, limits::PARTITIONS_MAX);
-    range("shards", node.shards, 0, 256);
-    if node.data_dir.as_os_str().is_empty() {
-        let help = "name a folder, for instance \"./data\"".to_owned();
-        found.push(Problem { field: "data_dir", message: "`data_dir` is empty".to_owned(), help });
-    }
-    if !is_name(&node.name) {
-        let message = format!("`{}` is no name", node.name);
-        found.push(Problem { field: "name", message, help: NAME_HELP.to_owned() });
-    }
-    found
-}
-
-fn log_problems(log: &LogSettings) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut range = |field, value: u64, least: u64, most: u64| {
-        if !(least..=most).contains(&value) {
-            let help = format!("use a number from {least} to {most}");
-            found.push(Problem { field, message: format!("`{field}` is {value}"), help });
-        }
-    };
-    range("segment_bytes_max", log.segment_bytes_max, 1 << 20, 1 << 36);
-    range("commit_bytes_max", log.commit_bytes_max as u64, 4096, limits::COMMIT_BYTES_MAX as u64);
-    range("commit_delay_ms_max", log.commit_delay_ms_max, 0, 1000);
-    range("dedup_window_s_max", log.dedup_window_s_max, 0, 7 * 24 * 3600);
-    range("dedup_ids_max", log.dedup_ids_max as u64, 1, 1 << 28);
-    range("producer_window_s_max", log.producer_window_s_max, 1, 7 * 24 * 3600);
-    range("producers_max", log.producers_max as u64, 2, 1 << 26);
-    range("recent_bytes_max", log.recent_bytes_max as u64, 0, 1 << 34);
-    if log.retention_bytes_max != 0 && log.retention_bytes_max < log.segment_bytes_max {
-        let message =
-            "`retention_bytes_max` is smaller than one segment, and only whole segments are removed".to_owned();
-        let help =
-            format!("set it to at least {} (segment_bytes_max), or to 0 to keep everything", log.segment_bytes_max);
-        found.push(Problem { field: "retention_bytes_max", message, help });
-    }
-    found
-}
-
-const NAME_HELP: &str = "use 1 to 64 letters, digits and the characters - . _";
-
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 struct Checker<'t> {
@@ -211,107 +142,6 @@ impl Checker<'_> {
         (http, mqtt, quic)
     }
 
-    fn endpoints(&mut self, root: &DeTable<'_>) -> Vec<EndpointSettings> {
-        let hub = EndpointSettings { name: HUB.to_owned(), from: StartFrom::Latest, kind: EndpointKind::Hub };
-        let mut endpoints = vec![hub];
-        let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "endpoints") else { return endpoints };
-        let Some(all) = self.table(key.span(), value.get_ref(), "[endpoints]".to_owned()) else { return endpoints };
-        let mut places: HashMap<PathBuf, String> = HashMap::new();
-        for (key, value) in all.entries.iter() {
-            let name = key.get_ref().to_string();
-            if RESERVED.contains(&name.as_str()) {
-                let message = format!("the endpoint name `{name}` is reserved");
-                self.found.push(error(
-                    key.span(),
-                    message,
-                    "choose another; the log itself is the endpoint `hub`, always there",
-                ));
-            } else if !is_name(&name) {
-                self.found.push(error(key.span(), format!("`{name}` is no name for an endpoint"), NAME_HELP));
-            }
-            let Some(table) = self.table(key.span(), value.get_ref(), format!("[endpoints.{name}]")) else { continue };
-            let Some((from, kind)) = self.endpoint(&table) else {
-                // It is there, with problems that are reported: routes to it are no further problem.
-                endpoints.push(EndpointSettings { name, from: StartFrom::Latest, kind: EndpointKind::Hub });
-                continue;
-            };
-            let place = match &kind {
-                EndpointKind::Parquet(parquet) => Some(match (&parquet.url, parquet.local_dir()) {
-                    (Some(_), Some(dir)) => ("url", dir),
-                    (Some(url), None) => ("url", url.trim_end_matches('/').into()),
-                    (None, _) => ("dir", parquet.dir.clone()),
-                }),
-                EndpointKind::Ndjson(ndjson) => Some(("path", ndjson.path.clone())),
-                EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => None,
-            };
-            if let Some((field, path)) = place
-                && let Some(other) = places.insert(lexical(&path), name.clone())
-            {
-                let message = format!("the endpoints `{other}` and `{name}` write to the same place");
-                self.found.push(error(table.value_span(field), message, "give each endpoint a place of its own"));
-            }
-            endpoints.push(EndpointSettings { name, from, kind });
-        }
-        if endpoints.len() > limits::ENDPOINTS_MAX {
-            let message = format!("{} endpoints are more than {}", endpoints.len(), limits::ENDPOINTS_MAX);
-            self.found.push(error(key.span(), message, "let several routes share an endpoint"));
-        }
-        endpoints
-    }
-
-    fn endpoint(&mut self, table: &Table<'_>) -> Option<(StartFrom, EndpointKind)> {
-        let others: Vec<&str> = table
-            .entries
-            .iter()
-            .map(|(key, _)| key.get_ref().as_ref())
-            .filter(|key| !["type", "from"].contains(key))
-            .collect();
-        let shape: EndpointShape = table.read(&others, &mut self.found)?;
-        let from = match shape.from.as_deref() {
-            None | Some("latest") => StartFrom::Latest,
-            Some("beginning") => StartFrom::Beginning,
-            Some(other) => {
-                let message = format!("an endpoint cannot start from `{other}`");
-                self.found.push(error(table.value_span("from"), message, "write \"latest\" or \"beginning\""));
-                return None;
-            }
-        };
-        let except = ["type", "from"];
-        let found = &mut self.found;
-        let (kind, problems) = match shape.r#type.as_str() {
-            "webhook" => {
-                let read: connectors::webhook::WebhookConfig = table.read(&except, found)?;
-                (EndpointKind::Webhook(read.clone()), read.problems())
-            }
-            "parquet" => {
-                let read: connectors::parquet::ParquetConfig = table.read(&except, found)?;
-                (EndpointKind::Parquet(Box::new(read.clone())), read.problems())
-            }
-            "ndjson" => {
-                let read: connectors::file::NdjsonConfig = table.read(&except, found)?;
-                (EndpointKind::Ndjson(read.clone()), read.problems())
-            }
-            "mqtt" => {
-                let read: connectors::mqtt::sink::MqttSinkConfig = table.read(&except, found)?;
-                (EndpointKind::Mqtt(read.clone()), read.problems())
-            }
-            other => {
-                let help = match nearest(other, ENDPOINT_TYPES) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => format!(
-                        "there are {}; the log itself is the endpoint `hub`, always there",
-                        list(&ENDPOINT_TYPES)
-                    ),
-                };
-                found.push(error(table.value_span("type"), format!("there is no endpoint type `{other}`"), help));
-                return None;
-            }
-        };
-        let is_good = problems.is_empty();
-        self.report(table, problems);
-        is_good.then_some((from, kind))
-    }
-
     /// The tables of an array `[[name]]`.
     fn array<'v>(&mut self, root: &'v DeTable<'v>, name: &str) -> Vec<Table<'v>> {
         let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == name) else { return Vec::new() };
@@ -326,173 +156,6 @@ impl Checker<'_> {
             tables.extend(self.table(span, value.get_ref(), format!("[[{name}]]")));
         }
         tables
-    }
-
-    fn routes(&mut self, root: &DeTable<'_>, endpoints: &[String]) -> Vec<RouteSettings> {
-        let mut routes = Vec::new();
-        let mut names: HashMap<String, usize> = HashMap::new();
-        for table in self.array(root, "routes") {
-            let Some(shape) = table.read::<RouteShape>(&[], &mut self.found) else { continue };
-            if !is_name(&shape.name) {
-                let message = format!("`{}` is no name for a route", shape.name);
-                self.found.push(error(table.value_span("name"), message, NAME_HELP));
-            }
-            if names.insert(shape.name.clone(), routes.len()).is_some() {
-                let message = format!("there are two routes `{}`", shape.name);
-                self.found.push(error(table.value_span("name"), message, "give each route a name of its own"));
-            }
-            self.known_endpoint(&table, "endpoint", &shape.endpoint, endpoints);
-            let source =
-                self.named(&table, "source", shape.source.as_deref(), Source::by_name, &Source::ALL.map(Source::name));
-            let dialect = self.named(
-                &table,
-                "dialect",
-                shape.dialect.as_deref(),
-                Dialect::by_name,
-                &Dialect::ALL.map(Dialect::name),
-            );
-            let (Some(source), Some(dialect)) = (source, dialect) else { continue };
-            let filter = shape.filter.unwrap_or_else(|| dialect.default_filter().to_owned());
-            self.filter(&table, &filter, source, dialect);
-            if !shape.enabled {
-                self.warn(table.value_span("enabled"), format!("the route `{}` is disabled", shape.name));
-            }
-            let (name, endpoint, enabled) = (shape.name, shape.endpoint, shape.enabled);
-            routes.push(RouteSettings { name, source, dialect, filter, endpoint, enabled });
-        }
-        routes
-    }
-
-    /// A value out of a few names; absent is the default.
-    fn named<T: Default>(
-        &mut self,
-        table: &Table<'_>,
-        key: &str,
-        value: Option<&str>,
-        by_name: impl Fn(&str) -> Option<T>,
-        names: &[&str],
-    ) -> Option<T> {
-        let Some(value) = value else { return Some(T::default()) };
-        let known = by_name(value);
-        if known.is_none() {
-            let help = match nearest(value, names.iter().copied()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("there are {}", list(names)),
-            };
-            self.found.push(error(table.value_span(key), format!("there is no {key} `{value}`"), help));
-        }
-        known
-    }
-
-    fn known_endpoint(&mut self, table: &Table<'_>, key: &str, name: &str, endpoints: &[String]) {
-        if endpoints.iter().any(|known| known == name) {
-            return;
-        }
-        let help = match nearest(name, endpoints.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("add [endpoints.{name}], or use the built-in `hub`"),
-        };
-        self.found.push(error(table.value_span(key), format!("there is no endpoint `{name}`"), help));
-    }
-
-    /// Compiles a filter and puts its problems at their places inside the file.
-    fn filter(&mut self, table: &Table<'_>, filter: &str, source: Source, dialect: Dialect) {
-        let options = CompileOptions { source, ..CompileOptions::default() };
-        let found = match Filter::compile(filter, dialect, &options) {
-            Ok((_, warnings)) => warnings,
-            Err(problems) => problems,
-        };
-        let literal = table.value_span("filter");
-        // Where the string stands in the file as it is, without escapes, its own places can be shown.
-        let inside = self.text.get(literal.clone()).and_then(|text| text.find(filter)).map(|at| literal.start + at);
-        for mut problem in found {
-            match inside {
-                Some(start) => {
-                    problem.span = problem.span.start + start..problem.span.end + start;
-                    if let Some(suggestion) = &mut problem.suggestion {
-                        suggestion.span = suggestion.span.start + start..suggestion.span.end + start;
-                    }
-                }
-                None => {
-                    problem.span = literal.clone();
-                    problem.suggestion = None;
-                }
-            }
-            self.found.push(problem);
-        }
-    }
-
-    fn fallback(&mut self, root: &DeTable<'_>, endpoints: &[String]) -> Option<FallbackSettings> {
-        let Some((key, value)) = root.iter().find(|(key, _)| key.get_ref() == "fallback") else {
-            return Some(FallbackSettings { endpoint: HUB.to_owned(), enabled: true });
-        };
-        let table = self.table(key.span(), value.get_ref(), "[fallback]".to_owned())?;
-        let shape: FallbackShape = table.read(&[], &mut self.found)?;
-        self.known_endpoint(&table, "endpoint", &shape.endpoint, endpoints);
-        Some(FallbackSettings { endpoint: shape.endpoint, enabled: shape.enabled })
-    }
-
-    fn enrichments(&mut self, root: &DeTable<'_>, endpoints: &[String]) -> Vec<EnrichmentSettings> {
-        let mut enrichments = Vec::new();
-        let mut seen: BTreeMap<(String, String), ()> = BTreeMap::new();
-        for table in self.array(root, "enrichments") {
-            let Some(shape) = table.read::<EnrichmentShape>(&[], &mut self.found) else { continue };
-            if !is_name(&shape.key) {
-                let message = format!("`{}` is no key for an enrichment", shape.key);
-                self.found.push(error(table.value_span("key"), message, NAME_HELP));
-            }
-            if shape.value.starts_with("$twin") {
-                let message = format!("`{}` asks for a device twin, and this node keeps none", shape.value);
-                self.found.push(error(
-                    table.value_span("value"),
-                    message,
-                    "use static text, or $iothubname for the node's name",
-                ));
-            } else if shape.value.starts_with('$') && shape.value != "$iothubname" {
-                let message = format!("`{}` is not understood", shape.value);
-                self.found.push(error(
-                    table.value_span("value"),
-                    message,
-                    "use static text, or $iothubname for the node's name",
-                ));
-            }
-            if shape.endpoints.is_empty() {
-                let message = "an enrichment needs at least one endpoint";
-                self.found.push(error(
-                    table.value_span("endpoints"),
-                    message,
-                    "name the endpoints whose deliveries get it",
-                ));
-            }
-            for endpoint in &shape.endpoints {
-                self.known_endpoint(&table, "endpoints", endpoint, endpoints);
-                if seen.insert((shape.key.to_ascii_lowercase(), endpoint.clone()), ()).is_some() {
-                    let message = format!("`{endpoint}` gets the enrichment `{}` twice", shape.key);
-                    self.found.push(error(table.value_span("key"), message, "keep one of the two"));
-                }
-            }
-            enrichments.push(EnrichmentSettings { key: shape.key, value: shape.value, endpoints: shape.endpoints });
-        }
-        enrichments
-    }
-
-    fn unused_endpoints(
-        &mut self,
-        root: &DeTable<'_>,
-        endpoints: &[EndpointSettings],
-        routes: &[RouteSettings],
-        fallback: Option<&FallbackSettings>,
-    ) {
-        let Some((_, all)) = root.iter().find(|(key, _)| key.get_ref() == "endpoints") else { return };
-        let DeValue::Table(all) = all.get_ref() else { return };
-        for endpoint in endpoints.iter().skip(1) {
-            let is_used = routes.iter().any(|route| route.endpoint == endpoint.name)
-                || fallback.is_some_and(|fallback| fallback.endpoint == endpoint.name);
-            let key = all.iter().find(|(key, _)| key.get_ref() == &endpoint.name);
-            if let (false, Some((key, _))) = (is_used, key) {
-                self.warn(key.span(), format!("no route leads to the endpoint `{}`", endpoint.name));
-            }
-        }
     }
 
     fn warn(&mut self, span: Span, message: String) {
@@ -517,19 +180,4 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
 fn first_line(text: &str, span: Span) -> Span {
     let length = text.get(span.clone()).and_then(|text| text.find('\n')).unwrap_or(span.len());
     span.start..span.start + length
-}
-
-/// The path with `.` and `..` taken out, without asking the disk.
-fn lexical(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir if clean.file_name().is_some() => {
-                clean.pop();
-            }
-            part => clean.push(part),
-        }
-    }
-    clean
 }

@@ -39,9 +39,8 @@ pub enum Action {
 }
 
 impl Action {
-    /// Of a line.
-    pub fn read(line: &[u8]) -> Result<Self, String> {
-        let line: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    /// Of a line, or of a row of a checkpoint.
+    pub fn read(line: &Value) -> Result<Self, String> {
         let text = |value: &Value, what: &str| {
             value.as_str().map(str::to_owned).ok_or_else(|| format!("an action without {what}"))
         };
@@ -74,7 +73,8 @@ fn encode(path: &str) -> String {
     path.replace('%', "%25").replace(' ', "%20")
 }
 
-fn decode(path: &str) -> String {
+/// And back.
+pub fn decode(path: &str) -> String {
     folders::unescape(path)
 }
 

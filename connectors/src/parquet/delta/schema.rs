@@ -34,11 +34,7 @@ impl TableSchema {
     pub fn add(&mut self, columns: &Schema) -> Result<(), (String, String)> {
         for field in columns.fields() {
             let name = field.name();
-            if let Some(wrong) = name.chars().find(|character| FORBIDDEN.contains(*character)) {
-                return Err((name.clone(), format!("its name has {wrong:?}")));
-            }
-            let kind = delta_type(field.data_type())
-                .ok_or_else(|| (name.clone(), format!("Delta has no type for {}", field.data_type())))?;
+            let kind = kind_of(name, field.data_type()).map_err(|reason| (name.clone(), reason))?;
             match self.0.iter().find(|(there, _)| there == name) {
                 None => self.0.push((name.clone(), kind)),
                 Some((_, there)) if *there == kind => {}
@@ -57,6 +53,37 @@ impl TableSchema {
                 self.0.push((name.clone(), delta_type(kind).unwrap_or_else(|| "string".into())));
             }
         }
+    }
+}
+
+/// Why no table can have a column of this name and type.
+pub fn unfit(name: &str, kind: &DataType) -> Option<String> {
+    kind_of(name, kind).err()
+}
+
+/// The type of a column in Delta's words, if it can have its name.
+fn kind_of(name: &str, kind: &DataType) -> Result<Value, String> {
+    if let Some(wrong) = forbidden(name) {
+        return Err(format!("its name has {wrong:?}"));
+    }
+    if let Some((field, wrong)) = forbidden_inside(kind) {
+        return Err(format!("the name of its field `{field}` has {wrong:?}"));
+    }
+    delta_type(kind).ok_or_else(|| format!("Delta has no type for {kind}"))
+}
+
+fn forbidden(name: &str) -> Option<char> {
+    name.chars().find(|character| FORBIDDEN.contains(*character))
+}
+
+fn forbidden_inside(kind: &DataType) -> Option<(String, char)> {
+    match kind {
+        DataType::List(element) => forbidden_inside(element.data_type()),
+        DataType::Struct(fields) => fields.iter().find_map(|field| {
+            let own = forbidden(field.name()).map(|wrong| (field.name().clone(), wrong));
+            own.or_else(|| forbidden_inside(field.data_type()))
+        }),
+        _ => None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Versions as they are written, and read again: progress by partition, columns that become more, somebody else's versions between.
 
+mod checkpoints;
+
 use super::*;
 use crate::parquet::store::Local;
-use arrow_schema::{Field, Schema};
+use arrow_schema::Field;
 
 fn log(dir: &std::path::Path, at: u64) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(dir.join(path(at))).expect("a version");
@@ -11,7 +13,9 @@ fn log(dir: &std::path::Path, at: u64) -> Vec<serde_json::Value> {
 
 async fn open(store: &dyn Store, again: &Again) -> Result<Delta, DeltaError> {
     let entries = store.list().await.expect("lists");
-    Delta::open("lake", vec![("site".to_owned(), DataType::Utf8)], store, again, &entries).await
+    let mut delta = Delta::open("lake", store, again, &entries).await?;
+    delta.tell_apart(vec![("site".to_owned(), DataType::Utf8)]);
+    Ok(delta)
 }
 
 /// A file of three rows with these columns of whole numbers.

@@ -82,3 +82,20 @@ fn no_folders_are_made_of_doubles() {
     let schema = rows.expect("one column").schema();
     assert_eq!(Layout::new(&["t".to_owned()]).unfit(&schema), Some(("t", &DataType::Float64)));
 }
+
+#[test]
+fn rows_of_a_column_that_makes_no_folders_are_refused_and_not_lost() {
+    let rows = rows(&["2026-11-21T23:59:59.999Z"], &[Some("ber")], &[Some(1)]);
+    let layout = Layout::new(&["_time_of_day".to_owned(), "up".to_owned(), "share".to_owned()]);
+    assert_eq!(layout.split(&rows).expect("columns that are not there").len(), 1);
+    let fields: Vec<arrow_schema::FieldRef> = [
+        rows.schema_ref().fields().to_vec(),
+        vec![Arc::new(arrow_schema::Field::new("share", DataType::Float64, true))],
+    ]
+    .concat();
+    let shares: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![0.5]));
+    let columns = [rows.columns().to_vec(), vec![shares]].concat();
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("one row");
+    let error = layout.split(&rows).expect_err("no folders of doubles").to_string();
+    assert!(error.contains("`share` of type Float64"), "{error}");
+}

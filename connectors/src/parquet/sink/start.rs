@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::SinkError;
 use crate::parquet::config::ParquetConfig;
+use crate::parquet::delta::Delta;
 use crate::parquet::file::FileError;
 use crate::parquet::layout::Layout;
-use crate::parquet::learn::Learner;
+use crate::parquet::learn::{Bounds, Learner, Refusal};
 use crate::parquet::manifest;
 use crate::parquet::names::Lake;
 use crate::parquet::schema::Schema;
@@ -48,47 +49,57 @@ pub async fn sweep(store: &dyn Store, again: &Again, lake: &Lake) -> Result<(), 
 }
 
 /// The columns: as kept or configured, or learnt from deliveries, which then are in `waiting`. `None` if the feed ended before any came.
+/// They go with folders, order and the Delta table; those that do not are not kept, so that they can be declared otherwise.
 ///
-/// With them come members that found no room.
+/// With them come members that stay in `_rest`.
 pub async fn schema(
     config: &ParquetConfig,
     home: &mut Home,
     store: &dyn Store,
     again: &Again,
-    feed: &mut Feed,
-    parser: &mut Parser,
-    waiting: &mut Vec<Handed>,
-) -> Result<Option<(Schema, Vec<String>)>, SinkError> {
+    delta: Option<&Delta>,
+    (feed, parser, waiting): (&mut Feed, &mut Parser, &mut Vec<Handed>),
+) -> Result<Option<(Schema, Vec<Refusal>)>, SinkError> {
     let at_home = ParquetConfig { dir: home.dir().to_owned(), ..config.clone() };
-    if let Some(schema) = Schema::of(&at_home)? {
-        home.keep(store, again).await?;
-        return Ok(Some((schema, Vec::new())));
+    let (schema, is_new, refused) = match Schema::of(&at_home)? {
+        Some((schema, is_new)) => (schema, is_new, Vec::new()),
+        None => {
+            let learner = learn(config, feed, parser, waiting).await;
+            if waiting.is_empty() {
+                return Ok(None);
+            }
+            let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
+            let refused = learner.begin(&mut schema);
+            (schema, true, refused)
+        }
+    };
+    check(config, delta, &schema.arrow(true))?;
+    if is_new {
+        schema.save(home.dir())?;
     }
-    let learner = learn(config, feed, parser, waiting).await;
-    if waiting.is_empty() {
-        return Ok(None);
-    }
-    let mut schema = Schema { nested: config.nested, ..Schema::new(Vec::new()) };
-    let beyond = learner.begin(&mut schema);
-    schema.save(home.dir())?;
     home.keep(store, again).await?;
-    Ok(Some((schema, beyond)))
+    Ok(Some((schema, refused)))
 }
 
-/// Folders are made of what has few values and one way to write each; rows are sorted by what has an order.
-pub fn check_layout(layout: &Layout, sort_by: &[String], schema: &arrow_schema::Schema) -> Result<(), SinkError> {
-    if let Some((column, kind)) = layout.unfit(schema) {
+/// Folders are made of what has few values and one way to write each; rows are sorted by what has an order; a Delta table has no
+/// columns of all types.
+fn check(config: &ParquetConfig, delta: Option<&Delta>, columns: &arrow_schema::Schema) -> Result<(), SinkError> {
+    let layout = Layout::new(&config.partition_by);
+    if let Some((column, kind)) = layout.unfit(columns) {
         return Err(SinkError::Layout { column: column.to_owned(), kind: kind.to_string() });
     }
-    match sorter::unfit(sort_by, schema) {
-        Some((column, kind)) => Err(SinkError::Sort { column: column.to_owned(), kind: kind.to_string() }),
-        None => Ok(()),
+    if let Some((column, kind)) = sorter::unfit(&config.sort_by, columns) {
+        return Err(SinkError::Sort { column: column.to_owned(), kind: kind.to_string() });
     }
+    let Some(delta) = delta else { return Ok(()) };
+    let is_in_files = |name: &str| !layout.columns().any(|folder| folder == name);
+    let in_files: Vec<_> = columns.fields().iter().filter(|field| is_in_files(field.name())).cloned().collect();
+    Ok(delta.check(&arrow_schema::Schema::new(in_files))?)
 }
 
 /// Takes deliveries until there are enough events, or no more come for a while.
 async fn learn(config: &ParquetConfig, feed: &mut Feed, parser: &mut Parser, waiting: &mut Vec<Handed>) -> Learner {
-    let mut learner = Learner::new(config.columns_max);
+    let mut learner = Learner::within(Bounds::at_first(config));
     let mut text = String::new();
     let mut deadline = None;
     while learner.events() < config.learn_events {

@@ -137,7 +137,7 @@ async fn paths(store: &dyn Store, by: By) -> Vec<String> {
         By::Names => return Lake::of(entries).files.into_iter().map(|file| file.entry.path).collect(),
         By::Delta => {
             let again = Again::new("lake", Arc::default());
-            let delta = Delta::open("lake", Vec::new(), store, &again, &entries).await.expect("a log");
+            let delta = Delta::open("lake", store, &again, &entries).await.expect("a log");
             return delta.live().cloned().collect();
         }
         By::Manifests => {}

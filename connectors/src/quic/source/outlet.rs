@@ -251,7 +251,7 @@ impl Outlet {
                     }
                 });
             }
-            Err(_) => self.refused(),
+            Err(_) => self.stream_gone(),
         }
     }
 
@@ -259,7 +259,7 @@ impl Outlet {
     async fn write_all(&self, group: usize, mut stream: SendStream, mut pieces: Vec<Bytes>) -> Option<SendStream> {
         while !pieces.is_empty() {
             if stream.write_all_chunks(&mut pieces).await.is_err() {
-                self.refused();
+                self.stream_gone();
                 return None;
             }
             pieces = self.take(group);
@@ -291,7 +291,7 @@ impl Outlet {
     }
 
     /// The client wants no more of a stream, or is gone.
-    fn refused(&self) {
+    fn stream_gone(&self) {
         self.0.cancel.notify_one();
         self.0.wake();
     }
