@@ -21,6 +21,7 @@ mod mqtt_cli;
 mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;
+mod pages;
 mod python;
 mod quic_cli;
 mod quic_client;
