@@ -1,12 +1,12 @@
-//! Suite `parquet`: a fleet's NDJSON to Parquet by ours and by what people would pick instead, how fast DuckDB reads the result, and what a
-//! node pays for a Parquet endpoint.
+//! Suite `parquet`: a fleet's NDJSON to Parquet by ours and by what people would pick instead, how fast DuckDB reads the result, encoding
+//! alone beside the parquet crate's own writer, and what a node pays for a Parquet endpoint in time and in memory.
 //!
 //! What always holds: everybody has one thread on the same core, reads the same file, writes with snappy and takes turns; what each of
 //! them wrote is read back, and rows and sums that are not the input's fail the run. Ours is `anabranch pipe` as a process from start to
-//! end, its sync to disk included; of a peer only the conversion counts, so what doubt there is works for the peer. And the memory of a
-//! node with a hundred open files.
+//! end, its sync to disk included; of a peer only the conversion counts, so what doubt there is works for the peer.
 
 mod content;
+mod encode;
 mod ingest;
 mod memory;
 mod read;
@@ -42,6 +42,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     let input = write::Input { path: input, events, bytes, expected };
     let (mut rows, files) = write::run(setting, &peers, &input, folder.path())?;
     rows.extend(read::run(setting, &peers, &input, &files)?);
+    rows.extend(encode::run(setting)?);
     rows.extend(ingest::run(setting)?);
     rows.extend(memory::run(setting)?);
     Ok(rows)

@@ -27,6 +27,7 @@ mod manifest;
 mod names;
 mod nest;
 mod open_file;
+mod pages;
 mod refused;
 mod rest;
 mod schema;
@@ -49,6 +50,7 @@ mod tests;
 pub use cells::{Cells, Plan};
 pub use config::{Compression, ParquetConfig, StoreConfig};
 pub use declared::{ColumnConfig, Nested, OnMismatch};
+pub use encoder::{Encoded, Encoder};
 pub use file::{FileError, FileWriter, Finished, Pushed, prepare_dir};
 pub use fit::{Fit, Misfit};
 pub use inspect::{

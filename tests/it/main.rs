@@ -22,6 +22,7 @@ mod mqtt_cli;
 mod mqtt_clients;
 mod mqtt_conformance;
 mod mqtt_ledger;
+mod pages;
 mod places;
 mod python;
 mod quic_cli;

@@ -1,4 +1,7 @@
-//! From record batches to the bytes of a file: the parquet crate's writer with what it holds in memory counted.
+//! From record batches to the bytes of a file, with what is held in memory counted: columns by our own encoders, the file around them by
+//! the parquet crate.
+//!
+//! What always holds: a row group ends at its most rows, and where it has about its most bytes.
 
 use std::io::Write;
 
@@ -6,30 +9,38 @@ use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::writer::SerializedFileWriter;
 
 use super::config::ParquetConfig;
-use super::encoding::properties;
+use super::encoding::{GROUP_ROWS_MAX, properties};
+use super::pages::RowGroup;
 
 /// See the module.
 pub struct Encoder<W: Write + Send> {
     state: State<W>,
     metadata: Vec<KeyValue>,
     rows: u64,
-    /// What the writer holds, as of its last batch.
+    /// What the row group holds, as of its last batch.
     memory_bytes: usize,
 }
 
-/// The writer is made with the first rows: they have the schema of the file.
+/// The file is begun with the first rows: they have its schema.
 enum State<W: Write + Send> {
     Fresh(W),
-    Begun(Box<ArrowWriter<W>>),
+    Begun(Box<Begun<W>>),
     /// An error came between; nothing more can be written.
     Broken,
 }
 
+struct Begun<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    group: RowGroup,
+    group_bytes_max: usize,
+}
+
 /// A file that is encoded whole.
 pub struct Encoded<W: Write + Send> {
-    writer: Box<ArrowWriter<W>>,
+    file: SerializedFileWriter<W>,
     /// Its footer.
     pub footer: ParquetMetaData,
     /// Its size.
@@ -39,7 +50,7 @@ pub struct Encoded<W: Write + Send> {
 impl<W: Write + Send> Encoded<W> {
     /// Where it was written to.
     pub fn output(&mut self) -> &mut W {
-        self.writer.inner_mut()
+        self.file.inner_mut()
     }
 }
 
@@ -66,7 +77,7 @@ impl<W: Write + Send> Encoder<W> {
     /// Bytes written to the output so far.
     pub fn bytes_written(&self) -> u64 {
         match &self.state {
-            State::Begun(writer) => writer.bytes_written() as u64,
+            State::Begun(begun) => begun.file.bytes_written() as u64,
             State::Fresh(_) | State::Broken => 0,
         }
     }
@@ -75,32 +86,32 @@ impl<W: Write + Send> Encoder<W> {
     pub fn output(&mut self) -> Option<&mut W> {
         match &mut self.state {
             State::Fresh(output) => Some(output),
-            State::Begun(writer) => Some(writer.inner_mut()),
+            State::Begun(begun) => Some(begun.file.inner_mut()),
             State::Broken => None,
         }
     }
 
     /// Appends rows. All batches have one schema.
     pub fn write(&mut self, config: &ParquetConfig, rows: &RecordBatch) -> Result<(), ParquetError> {
-        let mut writer = match std::mem::replace(&mut self.state, State::Broken) {
-            State::Begun(writer) => writer,
+        let mut begun = match std::mem::replace(&mut self.state, State::Broken) {
+            State::Begun(begun) => begun,
             State::Fresh(output) => {
-                let properties = properties(config, rows.schema_ref(), std::mem::take(&mut self.metadata));
-                Box::new(ArrowWriter::try_new(output, rows.schema(), Some(properties))?)
+                let metadata = std::mem::take(&mut self.metadata);
+                Box::new(Begun::new(output, config, rows, metadata)?)
             }
             State::Broken => return Err(broken()),
         };
-        writer.write(rows)?;
-        self.memory_bytes = writer.memory_size();
+        begun.write(rows)?;
+        self.memory_bytes = begun.group.memory_bytes();
         self.rows += rows.num_rows() as u64;
-        self.state = State::Begun(writer);
+        self.state = State::Begun(begun);
         Ok(())
     }
 
     /// Ends the row group.
     pub fn flush(&mut self) -> Result<(), ParquetError> {
-        if let State::Begun(writer) = &mut self.state {
-            writer.flush()?;
+        if let State::Begun(begun) = &mut self.state {
+            begun.flush()?;
         }
         self.memory_bytes = 0;
         Ok(())
@@ -108,12 +119,69 @@ impl<W: Write + Send> Encoder<W> {
 
     /// Writes the rest and a footer that says `metadata` too.
     pub fn finish(self, metadata: &[(&str, String)]) -> Result<Encoded<W>, ParquetError> {
-        let State::Begun(mut writer) = self.state else { return Err(broken()) };
+        let State::Begun(mut begun) = self.state else { return Err(broken()) };
+        begun.flush()?;
+        let mut file = begun.file;
         for (key, value) in metadata {
-            writer.append_key_value_metadata(KeyValue::new(format!("anabranch.{key}"), value.clone()));
+            file.append_key_value_metadata(KeyValue::new(format!("anabranch.{key}"), value.clone()));
         }
-        let footer = writer.finish()?;
-        let bytes = writer.bytes_written() as u64;
-        Ok(Encoded { writer, footer, bytes })
+        let footer = file.finish()?;
+        let bytes = file.bytes_written() as u64;
+        Ok(Encoded { file, footer, bytes })
+    }
+}
+
+impl<W: Write + Send> Begun<W> {
+    fn new(
+        output: W,
+        config: &ParquetConfig,
+        rows: &RecordBatch,
+        metadata: Vec<KeyValue>,
+    ) -> Result<Self, ParquetError> {
+        let properties = properties(config, rows.schema_ref(), metadata);
+        // It knows how Arrow's types are Parquet's, and how a footer says so.
+        let (file, factory) =
+            ArrowWriter::try_new(output, rows.schema(), Some(properties))?.into_serialized_writer()?;
+        let group = RowGroup::new(config, rows.schema_ref(), &file, factory)?;
+        Ok(Self { file, group, group_bytes_max: config.row_group_bytes_max })
+    }
+
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let mut at = 0;
+        while at < rows.num_rows() {
+            let count = self.fitting().min(rows.num_rows() - at);
+            if count == 0 {
+                self.flush()?;
+                continue;
+            }
+            match count == rows.num_rows() {
+                true => self.group.write(rows)?,
+                false => self.group.write(&rows.slice(at, count))?,
+            }
+            at += count;
+        }
+        if self.fitting() == 0 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Rows that the row group still takes, if they are like those that it has.
+    fn fitting(&self) -> usize {
+        let (rows, bytes) = (self.group.rows(), self.group.encoded_bytes());
+        let room = self.group_bytes_max.saturating_sub(bytes);
+        let by_bytes = match (rows, room.checked_div(bytes / rows.max(1))) {
+            // The first rows tell; there are not too many of them in a batch.
+            (0, _) | (_, None) if room > 0 => GROUP_ROWS_MAX,
+            (_, fit) => fit.unwrap_or(0),
+        };
+        by_bytes.min(GROUP_ROWS_MAX - rows)
+    }
+
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        if self.group.rows() > 0 {
+            self.group.close(&mut self.file)?;
+        }
+        Ok(())
     }
 }
