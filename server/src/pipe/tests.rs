@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use std::path::Path;
 
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use clap::Parser as _;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
 
