@@ -54,9 +54,9 @@ fn whole_bounds<T: Number + Ord>(values: &[T]) -> Bounds<T> {
     let (mut min, mut max) = ([first; LANES], [first; LANES]);
     let (lanes, rest) = values.as_chunks::<LANES>();
     for values in lanes {
-        for lane in 0..LANES {
-            min[lane] = min[lane].min(values[lane]);
-            max[lane] = max[lane].max(values[lane]);
+        for ((min, max), value) in min.iter_mut().zip(&mut max).zip(values) {
+            *min = (*min).min(*value);
+            *max = (*max).max(*value);
         }
     }
     let min = min.iter().chain(rest).copied().min().unwrap_or(first);
@@ -171,18 +171,17 @@ macro_rules! float {
                 };
                 let (lanes, rest) = values.as_chunks::<LANES>();
                 for values in lanes {
-                    for lane in 0..LANES {
-                        take(lane, values[lane]);
+                    for (lane, value) in values.iter().enumerate() {
+                        take(lane, *value);
                     }
                 }
                 rest.iter().for_each(|value| take(0, *value));
                 let nans = nans.iter().sum::<u64>();
                 let all_nan = nans == values.len() as u64;
-                let (mut least, mut most) = (min[0], max[0]);
-                for lane in 1..LANES {
-                    least = if min[lane] < least { min[lane] } else { least };
-                    most = if max[lane] > most { max[lane] } else { most };
-                }
+                let less = |least: Self, value: Self| if value < least { value } else { least };
+                let more = |most: Self, value: Self| if value > most { value } else { most };
+                let mut least = min.into_iter().fold(Self::INFINITY, less);
+                let mut most = max.into_iter().fold(Self::NEG_INFINITY, more);
                 // Zeros of both signs are equal there, and two bounds here.
                 if all_nan || least == 0.0 || most == 0.0 {
                     let counted = || values.iter().filter(|value| all_nan || !value.is_nan());
