@@ -16,7 +16,7 @@ pub(super) trait Sink {
     fn put(&mut self, column: ColumnId, found: Found);
     /// The path leads nowhere after all: a later duplicate took its place.
     fn clear(&mut self, column: ColumnId);
-    /// There is a value that fills no column, and that is not in one that does.
+    /// There is a value that fills no column, or an array.
     fn unwanted(&mut self);
     /// Room for a text that had to be rewritten; returns nothing, the caller measures it.
     fn room(&mut self) -> &mut Vec<u8>;
@@ -171,9 +171,10 @@ impl<S: Sink> Walker<'_, S> {
         for column in columns {
             self.sink.put(*column, Found { what, start, end: self.at });
         }
-        // The members of an object are looked at one by one, if somebody wants one of them.
+        // The members of an object are looked at one by one, if somebody wants one of them; the elements of an array are not.
         let is_covered = match what {
             What::Object(members) => members > 0 && self.fields.has_members(node),
+            What::Array => false,
             _ => !columns.is_empty(),
         };
         if !is_covered {

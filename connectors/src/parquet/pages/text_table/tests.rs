@@ -1,4 +1,4 @@
-//! Against a map.
+//! Look-ups of texts against a map of the standard library.
 
 use std::collections::HashMap;
 
