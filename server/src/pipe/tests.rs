@@ -269,12 +269,12 @@ fn by_the_batch_everything_is_as_line_by_line() {
             "{{\"n\":{at},\"temp\":{}.{},\"ok\":{},\"text\":\"site-{}\",\"loc\":{{\"lat\":{}}}}}",
             at % 40,
             at % 10,
-            at % 3 == 0,
+            at.is_multiple_of(3),
             at % 7,
             at as f64 / 3.0
         ),
     };
-    let input: String = (0..40_000).map(|at| line(at) + if at % 50 == 0 { "\r\n" } else { "\n" }).collect();
+    let input: String = (0..40_000).map(|at| line(at) + if at.is_multiple_of(50) { "\r\n" } else { "\n" }).collect();
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join("input.ndjson");
     std::fs::write(&file, input).expect("writes");

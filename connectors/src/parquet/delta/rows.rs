@@ -21,7 +21,7 @@ pub fn columns() -> SchemaRef {
     let long = |name: &str| Field::new(name, DataType::Int64, true);
     let truth = |name: &str| Field::new(name, DataType::Boolean, true);
     let map = |name: &str| {
-        let entry = vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
+        let entry = [Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
         Field::new_map(name, "key_value", entry[0].clone(), entry[1].clone(), false, true)
     };
     let of = |name: &str, fields: Vec<Field>| Field::new_struct(name, fields, true);

@@ -57,7 +57,7 @@ impl Kind for Booleans {
 
     fn bounds(&mut self, _: bool) -> Option<Bounds<bool>> {
         let count = self.bits.len();
-        (count > 0).then(|| Bounds { min: self.trues == count, max: self.trues > 0, nans: None })
+        (count > 0).then_some(Bounds { min: self.trues == count, max: self.trues > 0, nans: None })
     }
 
     fn bloom(&self, filter: &mut Sbbf) {

@@ -172,7 +172,8 @@ fn rows_in_folders(dir: &Path) -> Vec<(String, Json)> {
 fn columns_that_name_folders_are_learnt_only_with_types_that_can() {
     const NOTHING: &str = "site=__HIVE_DEFAULT_PARTITION__";
     // What the first event says of the column, what later ones say, and where they end.
-    let cases: &[(&[&str], &[(&str, Json)])] = &[
+    type Case<'c> = (&'c [&'c str], &'c [(&'c str, Json)]);
+    let cases: &[Case<'_>] = &[
         (
             &[r#"{"n":1}"#, r#"{"site":1.5}"#, r#"{"site":2.5}"#, r#"{"site":"ber"}"#, r#"{"site":"ber"}"#],
             &[

@@ -4,7 +4,9 @@ use super::*;
 use crate::parquet::store::faults::{FaultyStore, Plan, Trouble};
 
 /// All that a start learns from a log.
-fn known(delta: &Delta) -> (u64, &Option<(String, TableSchema)>, &BTreeMap<u32, u64>, &BTreeSet<String>) {
+type Known<'d> = (u64, &'d Option<(String, TableSchema)>, &'d BTreeMap<u32, u64>, &'d BTreeSet<String>);
+
+fn known(delta: &Delta) -> Known<'_> {
     (delta.next, &delta.table, &delta.published, &delta.live)
 }
 
