@@ -24,7 +24,7 @@ use crate::row::{Peer, Row};
 const NOTE: &str = "\n[[profile.field]]\nname = \"note\"\nkind = \"text\"\nlength = [1900, 2100]\n";
 const DEVICES: u32 = 10_000;
 const FOLDERS: usize = 100;
-/// What an open file may take, its row group not counted; the issue of the endpoint says so.
+/// What an open file may take, its row group not counted: docs/parquet.md promises it.
 const FILE_MIB_MAX: f64 = 64.0;
 /// Until it has finished its files.
 const PATIENCE: Duration = Duration::from_secs(120);
