@@ -1,6 +1,6 @@
 //! `anabranch pipe`: the engine as a filter in a shell, without a node: lines of JSON in, matches out to Parquet, NDJSON or stdout.
 //!
-//! Lines are handled by the chunk, as a node handles batches ([`batches`]); what is not for that is parsed line by line ([`routes`]), the
+//! Lines are handled by the chunk, as a node handles batches (`batches`); what is not for that is parsed line by line (`routes`), the
 //! naive twin. A bad line is named with its file and number, and costs only itself: everything good is written, and the exit status says
 //! that something was bad.
 
