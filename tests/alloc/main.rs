@@ -163,12 +163,11 @@ fn rows_by_the_column_allocate_nothing_once_the_columns_have_their_size() {
             cells.read(table.plan(), batch, 0..batch.rows().len());
             let mut at = 0;
             while at < cells.len() {
-                let rows = cells.plain_from(at).max(1);
-                if cells.plain_from(at) > 0 {
-                    let pushed = table.push_cells(&cells, at, rows, batch, &[]).expect("no column refuses");
+                if cells.is_plain(at) {
+                    let pushed = table.push_cells(&cells, at, usize::MAX, batch, &[]).expect("no column refuses");
                     (at, plain) = (at + pushed, plain + pushed);
                 } else {
-                    at += rows;
+                    at += 1;
                 }
             }
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::batch::Batch;
 use engine::event::Event;
 use engine::filter::body_text;
-use engine::parse::{ColumnId, Columns, Extractor, Fields, Kernel, Span, Step};
+use engine::parse::{ColumnId, Columns, Extractor, Fields, Kernel, Span, Step, Tag};
 
 use super::convert::{MISFIT, NULL, VALUE, convert};
 use super::fit::Fit;
@@ -74,9 +74,7 @@ impl Plan {
         }
         Self { fields, wants, shared, stranger: marker }
     }
-}
 
-impl Plan {
     /// The column of the table is filled from the data.
     pub fn reads(&self, column: usize) -> bool {
         self.wants[column].is_some()
@@ -132,12 +130,12 @@ impl Cells {
         let Self { extractor, columns, spans, outcomes, is_plain, .. } = self;
         self.stranger = plan.stranger;
         columns.reset(len, plan.wants.len() + 1);
-        columns.fill(plan.stranger, engine::parse::Tag::Missing);
+        columns.fill(plan.stranger, Tag::Missing);
         extractor.run(&plan.fields, batch.bytes(), spans, columns);
         is_plain.clear();
         is_plain.extend((0..len).map(|row| extractor.is_covered(row)));
         for (row, is_plain) in is_plain.iter_mut().enumerate() {
-            *is_plain &= columns.cell(plan.stranger, row).0 == engine::parse::Tag::Missing;
+            *is_plain &= columns.cell(plan.stranger, row).0 == Tag::Missing;
         }
         outcomes.resize(outcomes.len().max(plan.wants.len() * len), NULL);
         for (at, want) in plan.wants.iter().enumerate() {
@@ -173,9 +171,15 @@ impl Cells {
         self.rows[at] as usize
     }
 
-    /// How many rows from `at` on are plain.
-    pub fn plain_from(&self, at: usize) -> usize {
-        self.is_plain[at..].iter().position(|is_plain| !is_plain).unwrap_or(self.is_plain.len() - at)
+    /// The row is plain.
+    pub fn is_plain(&self, at: usize) -> bool {
+        self.is_plain[at]
+    }
+
+    /// How many rows from `at` on are plain, of the first `most`: the rest is not looked at, so that a run costs what it appends.
+    pub(super) fn plain_from(&self, at: usize, most: usize) -> usize {
+        let rows = &self.is_plain[at..self.len().min(at.saturating_add(most))];
+        rows.iter().position(|is_plain| !is_plain).unwrap_or(rows.len())
     }
 
     /// The data is JSON.
@@ -185,7 +189,7 @@ impl Cells {
 
     /// It has the member that its plan said.
     pub fn is_stranger(&self, at: usize) -> bool {
-        self.columns.cell(self.stranger, at).0 != engine::parse::Tag::Missing
+        self.columns.cell(self.stranger, at).0 != Tag::Missing
     }
 
     /// Which of some rows have a value in a column, as ones and zeros.

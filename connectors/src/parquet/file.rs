@@ -148,7 +148,7 @@ impl FileWriter {
         first: usize,
         batch: &Batch,
     ) -> Result<Result<usize, Refused>, FileError> {
-        let left = usize::try_from(self.config.rows_max - self.rows).unwrap_or(usize::MAX).max(1);
+        let left = usize::try_from(self.config.rows_max.saturating_sub(self.rows)).unwrap_or(usize::MAX).max(1);
         let most = (TABLE_ROWS_MAX - self.table.rows()).min(RUN_ROWS_MAX).min(left);
         let len = match self.table.push_cells(cells, first, most, batch, &[]) {
             Ok(len) => len,
@@ -164,11 +164,6 @@ impl FileWriter {
             self.encode()?;
         }
         Ok(Ok(len))
-    }
-
-    /// How data is to be read for its columns.
-    pub fn plan(&self) -> &Plan {
-        self.table.plan()
     }
 
     /// Removes a file into which nothing was written.

@@ -275,7 +275,7 @@ impl Sink {
         cells.read(open.plan(), &delivery.batch, delivery.row_indexes());
         let mut at = 0;
         while at < cells.len() {
-            if cells.plain_from(at) > 0 {
+            if cells.is_plain(at) {
                 match open.push_cells(cells, at, &delivery.batch, &delivery.enrichments) {
                     Ok(pushed) => at += pushed,
                     Err(refused) => {

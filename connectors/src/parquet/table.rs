@@ -193,7 +193,7 @@ impl Table {
     ) -> Result<usize, Refused> {
         // Each attribute may be one that does not fit.
         let most = if self.attributes.is_empty() { most } else { 1 };
-        let len = cells.plain_from(first).min(most);
+        let len = cells.plain_from(first, most);
         let row = self.rows;
         if row == 0 {
             self.reserve();

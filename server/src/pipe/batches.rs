@@ -150,8 +150,8 @@ impl Routes {
         let mut result = Ok(());
         while at < all.len() && result.is_ok() {
             let piece = &all[at..all.len().min(at + ROWS_MAX)];
-            let is_odd_here = odd > ODD_MAX;
-            let done = if is_odd_here { Ok(0) } else { self.piece(buffer, piece) };
+            // Too many of them: what is left is taken as if all were.
+            let done = if odd > ODD_MAX { Ok(0) } else { self.piece(buffer, piece) };
             match done {
                 Ok(done) => {
                     at += done;

@@ -113,7 +113,7 @@ impl ParquetOutput {
         let Self { files, cells, parser, .. } = self;
         let mut at = 0;
         while at < len {
-            if cells.plain_from(at) > 0 {
+            if cells.is_plain(at) {
                 at += files.push_cells(cells, at, batch)?;
                 continue;
             }

@@ -104,7 +104,8 @@ pub async fn write(store: &dyn Store, version: u64, base: Option<u64>, now_ms: i
         }
     }
     for line in latest.into_values() {
-        let action = serde_json::from_str(&line).expect("it was JSON when it came");
+        let action = serde_json::from_str(&line)
+            .map_err(|error| CheckpointError::Source { path: super::path(version), reason: error.to_string() })?;
         if !is_forgotten(&action, now_ms) {
             encoder.push(action)?;
         }

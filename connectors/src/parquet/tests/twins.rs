@@ -46,7 +46,7 @@ fn by_column(cells: &mut Cells, schema: &Schema, delivery: &Delivery) -> (Made, 
         cells.read(table.plan(), &delivery.batch, some.iter().copied());
         let mut at = 0;
         while at < cells.len() {
-            if cells.plain_from(at) == 0 {
+            if !cells.is_plain(at) {
                 let event = Event::new(&delivery.batch, cells.row(at));
                 push(&mut table, &mut parser, &event, first + at, &mut refused);
                 at += 1;
