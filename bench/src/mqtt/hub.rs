@@ -37,19 +37,19 @@ pub fn events(http: &str) -> Result<u64, Box<dyn Error>> {
     Ok(partitions.iter().map(|bounds| bounds.end - bounds.first).sum())
 }
 
-/// Waits until there are `least` more than `before`, and holds that there are not more than `most` more.
-pub fn await_events(http: &str, before: u64, least: u64, most: u64) -> Result<(), Box<dyn Error>> {
+/// Waits until there are `wanted` more than `before`, and holds that there are not more.
+pub fn await_events(http: &str, before: u64, wanted: u64) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     loop {
         let found = events(http)? - before;
-        if found > most {
-            return Err(format!("the log has {found} new events, and at most {most} were sent").into());
+        if found > wanted {
+            return Err(format!("the log has {found} new events, and {wanted} were sent").into());
         }
-        if found >= least {
+        if found == wanted {
             return Ok(());
         }
         if began.elapsed() > PATIENCE {
-            return Err(format!("the log has {found} of {least} new events after {PATIENCE:?}").into());
+            return Err(format!("the log has {found} of {wanted} new events after {PATIENCE:?}").into());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
