@@ -1,10 +1,9 @@
-//! The promise of the Parquet endpoint, on the real binary: kill -9 fifty times under load, on the disk and on an S3 server that is slow
-//! for a while, and afterwards each event of the log is in the files once, file by file and by the manifests.
+//! The promise of the Parquet endpoint, on the real binary: kill -9 fifty times under load, on the disk, on an S3 server that is slow
+//! for a while and on an Azure Blob server, and afterwards each event of the log is in the files once, file by file and by the manifests.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,73 +14,15 @@ use loadgen::pace::Pace;
 use tokio::sync::watch;
 
 use crate::places::{files, in_files, in_log};
-use crate::python::environment;
+use crate::stores::{CREDENTIALS, ObjectServer};
 use crate::support::{Node, eventually, eventually_or, loadgen};
 
 const PARTITIONS: u32 = 4;
 const DEVICES: u32 = 1_000;
 const KILLS: u64 = 50;
-const SKIPPED: &str = "!!! SKIPPED: there is no python3 for an S3 server, so only the disk has been tried";
-
-/// What the S3 client of a node looks for.
-const CREDENTIALS: [(&str, &str); 3] =
-    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")];
-
-/// An S3 server of one bucket. Killed when it is dropped.
-pub struct S3 {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    /// `http://127.0.0.1:PORT`
-    pub url: String,
-}
-
-impl S3 {
-    /// Starts one with a bucket `lake`; `None` where there is no Python.
-    pub fn start() -> Option<Self> {
-        let python = environment("s3", &["moto[server]", "boto3"], &["moto.server", "boto3"])?;
-        let script = crate::sources::root().join("tests/python/s3_server.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .arg("lake")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let commands = child.stdin.take().expect("piped");
-        let answers = BufReader::new(child.stdout.take().expect("piped"));
-        let mut s3 = Self { child, commands, answers, url: String::new() };
-        s3.url = s3.answer();
-        assert!(s3.url.starts_with("http://"), "the S3 server did not start: {}", s3.url);
-        Some(s3)
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("answers");
-        line.trim_end().to_owned()
-    }
-
-    /// Does a command of `s3_server.py`.
-    pub fn ask(&mut self, command: &str) -> String {
-        writeln!(self.commands, "{command}").expect("takes commands");
-        self.answer()
-    }
-
-    /// Copies what is below a prefix to a folder.
-    pub fn fetch(&mut self, prefix: &str, to: &Path) {
-        let said = self.ask(&format!("fetch {prefix} {}", to.display()));
-        assert!(said.ends_with(" files"), "{said}");
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+const NO_S3: &str = "!!! SKIPPED: there is no python3 for an S3 server, so that has not been tried";
+const NO_AZURE: &str =
+    "!!! SKIPPED: there is no python3 or no node with npm for an Azure Blob server, so that has not been tried";
 
 /// The files that the manifests below a folder name.
 fn named_files(folder: &Path) -> BTreeSet<PathBuf> {
@@ -110,25 +51,26 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
     let mut random = fastrand::Rng::with_seed(seed);
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
-    let mut s3 = S3::start();
+    let (mut s3, mut azure) = (ObjectServer::s3(), ObjectServer::azure());
     let mut text = format!("[node]\npartitions = {PARTITIONS}\n\n[listeners.http]\nkey_pointer = \"/device_id\"\n\n");
     let dir = |name: &str| format!("dir = '{}'", path(name).display());
     text += &endpoint("flat", &dir("flat"), "age_ms_max = 100");
     let folders = "age_ms_max = 100\npartition_by = [\"date\", \"fw\"]\nmanifest = true\ncompact_commits = 4\ncompact_keep_ms = 0";
     text += &endpoint("folders", &dir("folders"), folders);
+    let small = "age_ms_max = 200\npartition_by = [\"fw\"]\nmanifest = true\ncompact_keep_ms = 0";
+    // Old enough for files of several parts only after the last kill.
+    let large = "age_ms_max = 8000\ncompression = \"none\"";
     if let Some(s3) = &s3 {
-        let url = |name: &str| {
-            format!("url = \"s3://lake/{name}\"\nstore = {{ endpoint = \"{}\", allow_http = true }}", s3.url)
-        };
-        text += &endpoint(
-            "s3",
-            &url("small"),
-            "age_ms_max = 200\npartition_by = [\"fw\"]\nmanifest = true\ncompact_keep_ms = 0",
-        );
-        // Old enough for files of several parts only after the last kill.
-        text += &endpoint("large", &url("large"), "age_ms_max = 8000\ncompression = \"none\"");
+        text += &endpoint("s3", &s3.place("small"), small);
+        text += &endpoint("large", &s3.place("large"), large);
     } else {
-        eprintln!("{SKIPPED}");
+        eprintln!("{NO_S3}");
+    }
+    if let Some(azure) = &azure {
+        text += &endpoint("azure", &azure.place("azure-small"), small);
+        text += &endpoint("azure-large", &azure.place("azure-large"), large);
+    } else {
+        eprintln!("{NO_AZURE}");
     }
     let (config, data) = (path("anabranch.toml"), path("data"));
     std::fs::write(&config, text).expect("writes");
@@ -179,12 +121,13 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
     LedgerFile { model, seed, receipts: true, ledger: outcome.ledger }.write(&ledger).expect("writes");
     let in_log = in_log(&data, PARTITIONS);
     let mut lakes = vec!["flat", "folders"];
-    if let Some(s3) = &mut s3 {
-        for name in ["small", "large"] {
-            s3.fetch(name, &path(name));
+    for (store, names) in [(&mut s3, ["small", "large"]), (&mut azure, ["azure-small", "azure-large"])] {
+        let Some(store) = store else { continue };
+        for name in names {
+            store.fetch(&format!("{name}/"), &path(name));
             lakes.push(name);
         }
-        assert_eq!(s3.ask("names large/_tmp/"), "", "what was on its way is gone");
+        assert_eq!(store.ask(&format!("names {}/_tmp/", names[1])), "", "what was on its way is gone");
     }
     for lake in lakes {
         let lake = path(lake);
@@ -200,5 +143,7 @@ fn fifty_kills_under_load_lose_and_double_nothing() {
         let said = verify.output().expect("starts");
         assert!(said.status.success(), "{}: {}", lake.display(), String::from_utf8_lossy(&said.stdout));
     }
-    assert!(path("folders/_manifest").is_dir() && (s3.is_none() || path("small/_manifest").is_dir()));
+    let has_manifests = |name: &str| path(name).join("_manifest").is_dir();
+    assert!(has_manifests("folders") && (s3.is_none() || has_manifests("small")));
+    assert!(azure.is_none() || has_manifests("azure-small"));
 }

@@ -30,24 +30,7 @@ fn paho() -> Option<PathBuf> {
 /// The folder of mqtt.js.
 fn mqtt_js() -> Option<PathBuf> {
     static MQTT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let found = MQTT.get_or_init(|| {
-        let runs =
-            |name: &str| Command::new(name).arg("--version").output().is_ok_and(|version| version.status.success());
-        if !runs("node") || !runs("npm") {
-            return None;
-        }
-        let folder = crate::python::cache().join(format!("mqtt-js-{MQTT_JS}"));
-        let module = folder.join("node_modules/mqtt");
-        if !module.join("package.json").exists() {
-            std::fs::create_dir_all(&folder).expect("a cache");
-            let install = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-            let package = format!("mqtt@{MQTT_JS}");
-            let done = Command::new("npm").args(install).arg(&folder).arg(&package).current_dir(&folder).output();
-            let done = done.expect("npm starts");
-            assert!(done.status.success(), "npm cannot install {package}: {}", String::from_utf8_lossy(&done.stderr));
-        }
-        Some(module)
-    });
+    let found = MQTT.get_or_init(|| crate::npm::package("mqtt", MQTT_JS));
     if found.is_none() {
         eprintln!("!!! SKIPPED: there is no node with npm, so mqtt.js has not met the broker");
     }
