@@ -16,6 +16,7 @@ mod sixteen;
 mod step;
 mod value;
 mod walk;
+mod wholes;
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +27,10 @@ pub use element::{Element, elements};
 pub use extract::{ExtractStats, Extractor};
 pub use fields::{ColumnId, Fields};
 pub use kernel::Kernel;
-pub use number::whole;
 pub use prefetch::prefetch;
 pub use step::{Path, Step};
 pub use value::{Kind, Value};
+pub use wholes::wholes;
 
 use simd_json::{Buffers, Tape};
 

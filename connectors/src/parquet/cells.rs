@@ -141,7 +141,7 @@ impl Cells {
         for (at, want) in plan.wants.iter().enumerate() {
             if let Some(want) = want {
                 let outcomes = &mut outcomes[at * len..][..len];
-                convert(&want.fit, columns.split_mut(at as ColumnId), batch.bytes(), outcomes);
+                convert(extractor.kernel(), &want.fit, columns.split_mut(at as ColumnId), batch.bytes(), outcomes);
             }
         }
         for group in &plan.shared {
@@ -205,11 +205,21 @@ impl Cells {
         &self.columns.values(column as ColumnId)[rows]
     }
 
-    /// The text of a cell, of the batch that was read.
+    /// The texts there, of the batch that was read; empty where there is no value.
     #[inline]
-    pub(super) fn text<'b>(&'b self, column: usize, at: usize, bytes: &'b [u8]) -> &'b [u8] {
-        let (tag, value) = self.columns.cell(column as ColumnId, at);
-        self.columns.text(tag, value, bytes).unwrap_or_default()
+    pub(super) fn texts<'b>(
+        &'b self,
+        column: usize,
+        rows: Range<usize>,
+        bytes: &'b [u8],
+    ) -> impl Iterator<Item = &'b [u8]> + Clone {
+        let filled = self.filled(column, rows.clone());
+        let column = column as ColumnId;
+        let cells = self.columns.tags(column)[rows.clone()].iter().zip(&self.columns.values(column)[rows]);
+        cells.zip(filled).map(move |((tag, value), filled)| match *filled {
+            VALUE => self.columns.text(*tag, *value, bytes).unwrap_or_default(),
+            _ => &[],
+        })
     }
 }
 

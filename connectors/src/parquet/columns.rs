@@ -37,6 +37,12 @@ enum Values {
 /// Bytes of a text that are copied at once.
 const PIECE: usize = 32;
 
+/// Copies a text as it is. A call of its own, so that nobody makes one copy of unknown length of it and the other.
+#[inline(never)]
+fn copy_long(to: &mut [u8], text: &[u8]) {
+    to[..text.len()].copy_from_slice(text);
+}
+
 /// Values of varying length, one behind the other.
 #[derive(Debug)]
 struct Bytes {
@@ -63,21 +69,23 @@ impl Bytes {
         self.ends.push(self.data.len() as i32);
     }
 
-    /// As [`push`](Self::push) of a value that most often lies in `bytes`: then so many are copied at once that their number is known
-    /// when this is compiled, and those that are too many are cut off again.
-    #[inline(always)]
-    fn push_of(&mut self, value: &[u8], bytes: &[u8]) {
-        let start = value.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
-        let piece = bytes.get(start..).and_then(|from| from.first_chunk::<PIECE>());
-        match piece {
-            Some(piece) if value.len() <= PIECE => {
-                let end = self.data.len() + value.len();
-                self.data.extend_from_slice(piece);
-                self.data.truncate(end);
-                self.ends.push(end as i32);
+    /// Appends values that most often lie in `bytes`: then so many bytes are copied at once that their number is known when this is
+    /// compiled, and what is too much of them the next value covers.
+    fn extend_of<'v>(&mut self, values: impl Iterator<Item = &'v [u8]> + Clone, bytes: &[u8]) {
+        let mut end = self.data.len();
+        let all = values.clone().map(<[u8]>::len).sum::<usize>();
+        self.data.resize(end + all + PIECE, 0);
+        self.ends.extend(values.map(|value| {
+            let start = value.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+            let from = bytes.get(start..).and_then(|from| from.first_chunk::<PIECE>());
+            match (from, self.data[end..].first_chunk_mut::<PIECE>()) {
+                (Some(from), Some(to)) if value.len() <= PIECE => *to = *from,
+                _ => copy_long(&mut self.data[end..], value),
             }
-            _ => self.push(value),
-        }
+            end += value.len();
+            end as i32
+        }));
+        self.data.truncate(end);
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -173,8 +181,9 @@ impl ColumnBuilder {
             Values::F64(values) => values.reserve(rows),
             Values::I128(values) => values.reserve(rows),
             Values::Bytes(bytes) => {
-                bytes.ends.reserve(rows);
-                bytes.data.reserve(self.bytes_hint);
+                bytes.ends.reserve(rows + 1);
+                // Texts vary, and some are copied with what lies behind them.
+                bytes.data.reserve(self.bytes_hint + self.bytes_hint / 8 + PIECE);
             }
             Values::List(list) => {
                 list.ends.reserve(rows);
@@ -230,15 +239,6 @@ impl ColumnBuilder {
         self.open(row);
         if let Values::Bytes(bytes) = &mut self.values {
             bytes.push(value);
-            self.valid.push(true);
-        }
-    }
-
-    /// Appends a text that lies in `bytes`, or elsewhere.
-    #[inline(always)]
-    pub fn push_text(&mut self, text: &[u8], bytes: &[u8]) {
-        if let Values::Bytes(values) = &mut self.values {
-            values.push_of(text, bytes);
             self.valid.push(true);
         }
     }
@@ -302,6 +302,14 @@ impl ColumnBuilder {
         self.valid.extend(filled.iter().map(|filled| *filled != 0));
     }
 
+    /// Appends texts that lie in `bytes`, or elsewhere, with zeros and ones that say which of them are there; the others are empty.
+    pub fn extend_texts<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]> + Clone, filled: &[u8], bytes: &[u8]) {
+        let Values::Bytes(values) = &mut self.values else { return };
+        values.extend_of(texts, bytes);
+        self.nulls += filled.iter().filter(|filled| **filled == 0).count();
+        self.valid.extend(filled.iter().map(|filled| *filled != 0));
+    }
+
     /// Appends rows without a value.
     pub fn extend_nulls(&mut self, rows: usize) {
         self.nulls += rows;
@@ -349,7 +357,12 @@ impl ColumnBuilder {
     pub fn finish(&mut self) -> ArrayRef {
         self.rows_hint = self.valid.len();
         let valid = std::mem::take(&mut self.valid);
-        let nulls = (std::mem::take(&mut self.nulls) > 0).then(|| NullBuffer::from(valid));
+        let nulls = match std::mem::take(&mut self.nulls) {
+            0 => None,
+            // As the columns for what fits nowhere most often are.
+            all if all == valid.len() => Some(NullBuffer::new_null(all)),
+            _ => Some(NullBuffer::from(valid)),
+        };
         let data_type = &self.data_type;
         match &mut self.values {
             Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls)),

@@ -3,7 +3,7 @@
 //! What always holds: a value that fits is left in its cell as the bits of the column's type, but texts and decimals, which stay where
 //! they lie; [`VALUE`] only where [`Fit::set`] would take it and set the same. Where that is not known here, it is a misfit.
 
-use engine::parse::{Span, Tag, whole};
+use engine::parse::{Kernel, Span, Tag, wholes};
 
 use super::fit::{DOUBLE_WHOLE_MAX, Fit, SINGLE_WHOLE_MAX};
 use super::types::ColumnType;
@@ -16,16 +16,23 @@ pub const VALUE: u8 = 1;
 pub const MISFIT: u8 = 2;
 
 /// Converts the cells of a column: their tags, values and own text, and the bytes of the batch. Says what became of each.
-pub fn convert(fit: &Fit, cells: (&[Tag], &mut [u64], &[u8]), bytes: &[u8], outcomes: &mut [u8]) {
+pub fn convert(kernel: Kernel, fit: &Fit, cells: (&[Tag], &mut [u64], &[u8]), bytes: &[u8], outcomes: &mut [u8]) {
     let (tags, values, own) = cells;
+    let are_wholes = match &fit.r#type {
+        ColumnType::Int64 | ColumnType::Int32 | ColumnType::Uint64 => true,
+        ColumnType::Timestamp(unit) => *unit == fit.epoch && !fit.plain,
+        _ => false,
+    };
+    if are_wholes {
+        wholes(kernel, tags, values, bytes, own, outcomes);
+    }
     let cells = tags.iter().zip(values).zip(outcomes);
     let text = |tag: Tag, value: u64| match tag {
         Tag::Text | Tag::Digits => Span::unpack(value).of(bytes),
         _ => Span::unpack(value).of(own),
     };
-    let whole = |tag: Tag, value: u64| match tag {
-        Tag::Digits => whole_of(value, bytes),
-        Tag::OwnDigits => whole_of(value, own),
+    let instant_of_text = |tag: Tag, value: u64, unit| match tag {
+        Tag::Text | Tag::OwnText => fit.instant_of_text(unit, text(tag, value)).ok().map(|instant| instant as u64),
         _ => None,
     };
     match &fit.r#type {
@@ -55,22 +62,21 @@ pub fn convert(fit: &Fit, cells: (&[Tag], &mut [u64], &[u8]), bytes: &[u8], outc
                 *outcome = if matches!(tag, Tag::True | Tag::False) { VALUE } else { without(*tag) };
             }
         }
-        ColumnType::Int64 => each(cells, |tag, value| whole(tag, value).map(|number| number as u64)),
-        ColumnType::Int32 => each(cells, |tag, value| {
-            let number = i32::try_from(whole(tag, value)?).ok()?;
-            Some(i64::from(number) as u64)
-        }),
-        ColumnType::Uint64 => each(cells, |tag, value| u64::try_from(whole(tag, value)?).ok()),
-        ColumnType::Timestamp(unit) => each(cells, |tag, value| {
-            let instant = match tag {
-                Tag::Digits | Tag::OwnDigits if *unit == fit.epoch && !fit.plain => {
-                    whole(tag, value).and_then(|number| unit.stored(number))
-                }
-                Tag::Digits | Tag::OwnDigits => fit.instant_of_number(*unit, text(tag, value)).ok(),
-                Tag::Text | Tag::OwnText => fit.instant_of_text(*unit, text(tag, value)).ok(),
-                _ => None,
-            };
-            instant.map(|instant| instant as u64)
+        ColumnType::Int64 => each_whole(cells, |number| Some(number as u64), |_, _| None),
+        ColumnType::Int32 => {
+            each_whole(cells, |number| i32::try_from(number).ok().map(|number| i64::from(number) as u64), |_, _| None);
+        }
+        ColumnType::Uint64 => each_whole(cells, |number| u64::try_from(number).ok(), |_, _| None),
+        ColumnType::Timestamp(unit) if are_wholes => each_whole(
+            cells,
+            |number| unit.stored(number).map(|instant| instant as u64),
+            |tag, value| instant_of_text(tag, value, *unit),
+        ),
+        ColumnType::Timestamp(unit) => each(cells, |tag, value| match tag {
+            Tag::Digits | Tag::OwnDigits => {
+                fit.instant_of_number(*unit, text(tag, value)).ok().map(|instant| instant as u64)
+            }
+            _ => instant_of_text(tag, value, *unit),
         }),
         ColumnType::Date => each(cells, |tag, value| {
             let is_text = matches!(tag, Tag::Text | Tag::OwnText);
@@ -102,14 +108,22 @@ fn each<'c>(
     }
 }
 
+/// As [`each`] behind [`wholes`]: whole numbers, and cells that are none.
+#[inline(always)]
+fn each_whole<'c>(
+    cells: impl Iterator<Item = ((&'c Tag, &'c mut u64), &'c mut u8)>,
+    number_of: impl Fn(i64) -> Option<u64>,
+    value_of: impl Fn(Tag, u64) -> Option<u64>,
+) {
+    for ((tag, value), outcome) in cells {
+        let converted = if *outcome == 1 { number_of(*value as i64) } else { value_of(*tag, *value) };
+        *outcome = if converted.is_some() { VALUE } else { without(*tag) };
+        *value = converted.unwrap_or(*value);
+    }
+}
+
 /// What a cell is that holds no value of the type.
 #[inline(always)]
 fn without(tag: Tag) -> u8 {
     if matches!(tag, Tag::Missing | Tag::Null) { NULL } else { MISFIT }
-}
-
-#[inline(always)]
-fn whole_of(value: u64, bytes: &[u8]) -> Option<i64> {
-    let Span { start, len } = Span::unpack(value);
-    whole(bytes, start as usize, (start + len) as usize)
 }

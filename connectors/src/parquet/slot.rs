@@ -52,21 +52,25 @@ impl Slot {
     pub fn extend(&mut self, column: usize, cells: &Cells, rows: Range<usize>, bytes: &[u8]) {
         let filled = cells.filled(column, rows.clone());
         match &self.fit.r#type {
+            ColumnType::String if self.default.is_none() => {
+                self.builder.extend_texts(cells.texts(column, rows, bytes), filled, bytes);
+            }
             ColumnType::String => {
                 for (at, filled) in rows.zip(filled) {
                     if *filled == 0 {
                         self.miss();
                     } else {
-                        self.builder.push_text(cells.text(column, at, bytes), bytes);
+                        let text = cells.texts(column, at..at + 1, bytes);
+                        self.builder.extend_texts(text, &[1], bytes);
                     }
                 }
             }
             ColumnType::Decimal(precision, scale) => {
                 let (precision, scale) = (*precision, *scale);
-                for at in rows {
+                for text in cells.texts(column, rows, bytes) {
                     let row = self.builder.rows();
                     // What does not fit was found out before.
-                    if let Ok(digits) = Fit::decimal(cells.text(column, at, bytes), precision, scale) {
+                    if let Ok(digits) = Fit::decimal(text, precision, scale) {
                         self.builder.set_i128(row, digits);
                     } else {
                         self.miss();

@@ -44,7 +44,7 @@ pub(super) fn value(bytes: &[u8], start: usize, end: usize) -> f64 {
 /// The token `bytes[start..end]`, which is a JSON number, as a whole number of 64 bits; `None` if it is written with point or exponent,
 /// or is out of range.
 #[inline]
-pub fn whole(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+pub(super) fn whole(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let negative = bytes[start] == b'-';
     let len = end - start - usize::from(negative);
     let before = end.checked_sub(16).and_then(|from| bytes.get(from..end)?.first_chunk::<16>());

@@ -75,8 +75,8 @@ impl Batches {
         })
     }
 
-    /// The rows of the lines in `buffer` behind the header, but those that are blank.
-    fn find_rows(&mut self, buffer: &[u8], end: usize) {
+    /// The rows of the lines in `buffer` behind the header, but those that are blank. Says how many lines there are.
+    fn find_rows(&mut self, buffer: &[u8], end: usize) -> u64 {
         self.rows.clear();
         self.lines.clear();
         let mut start = HEADER_BYTES;
@@ -100,6 +100,7 @@ impl Batches {
             start += len + 1;
             number += 1;
         }
+        number.into()
     }
 }
 
@@ -114,9 +115,9 @@ impl Routes {
         }
         let (first_line, end) = (lines.chunk().first_line, HEADER_BYTES + lines.chunk().bytes.len());
         let mut buffer = lines.lend();
-        batches.find_rows(&buffer, end);
+        let count = batches.find_rows(&buffer, end);
         let result = self.pieces(&mut buffer, first_line, bad);
-        lines.give_back(buffer);
+        lines.give_back(buffer, count);
         result
     }
 

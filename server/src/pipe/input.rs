@@ -20,6 +20,8 @@ pub struct Lines {
     /// Bytes of the buffer that were read.
     filled: usize,
     line: u64,
+    /// Line ends in the bytes that were handed out, where somebody has counted them.
+    ends: Option<u64>,
     is_over: bool,
 }
 
@@ -60,12 +62,14 @@ impl Lines {
     /// Reads from `source`.
     pub fn new(source: Box<dyn Read>) -> Self {
         let buffer = vec![0; HEADER_BYTES + CHUNK_BYTES];
-        Self { source, buffer, used: HEADER_BYTES, filled: HEADER_BYTES, line: 1, is_over: false }
+        Self { source, buffer, used: HEADER_BYTES, filled: HEADER_BYTES, line: 1, ends: None, is_over: false }
     }
 
     /// Reads the next lines; `false` at the end.
     pub fn read_chunk(&mut self) -> io::Result<bool> {
-        self.line += memchr::memchr_iter(b'\n', &self.buffer[HEADER_BYTES..self.used]).count() as u64;
+        let ends = self.ends.take();
+        self.line +=
+            ends.unwrap_or_else(|| memchr::memchr_iter(b'\n', &self.buffer[HEADER_BYTES..self.used]).count() as u64);
         self.buffer.copy_within(self.used..self.filled, HEADER_BYTES);
         self.filled -= self.used - HEADER_BYTES;
         self.used = HEADER_BYTES;
@@ -106,8 +110,9 @@ impl Lines {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Ends a loan.
-    pub fn give_back(&mut self, buffer: Vec<u8>) {
+    /// Ends a loan, in which line ends were counted.
+    pub fn give_back(&mut self, buffer: Vec<u8>, ends: u64) {
         self.buffer = buffer;
+        self.ends = Some(ends);
     }
 }

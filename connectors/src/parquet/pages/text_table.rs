@@ -1,7 +1,7 @@
 //! Places of texts in a dictionary, which is kept as the file will have it: each text with its length before it.
 //!
-//! A text is compared by its length and its first and last eight bytes; only long ones are looked at again. As with numbers the hash has
-//! a random seed, and a look-up that takes too many steps makes the table full.
+//! A text is compared by its length and two words of eight bytes; only long ones are looked at again. As with numbers the hash has a
+//! random seed, and a look-up that takes too many steps makes the table full.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
@@ -15,37 +15,48 @@ const STEPS_MAX: usize = 1024;
 const EMPTY: u32 = u32::MAX;
 /// Bytes before each text.
 const LENGTH_BYTES: usize = 4;
-/// Texts of that many bytes are all in their first and last eight.
+/// Texts of that many bytes are all in their words.
 const SHORT: usize = 16;
+/// Texts after which it is asked anew whether guesses pay.
+const BLOCK: usize = 256;
 
 /// What a text is compared by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Words {
     /// The first eight bytes; of a shorter text all, with zeros behind them.
     first: u64,
-    /// The last eight bytes; of a shorter text zero.
+    /// The eight bytes behind those, with zeros where the text has ended; of a text that is not short its last eight.
     last: u64,
     length: u32,
 }
 
 impl Words {
-    #[inline]
-    fn of(text: &[u8]) -> Self {
-        let length = text.len() as u32;
-        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-            return Self { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), length };
-        }
-        let shift = |bytes: usize| 8 * bytes as u32;
-        let first = match (text.first_chunk(), text.last_chunk()) {
-            (Some(first), Some(last)) => {
-                let last = u64::from(u32::from_le_bytes(*last)) << shift(text.len() - 4);
-                u64::from(u32::from_le_bytes(*first)) | last
-            }
-            _ => (0..text.len()).fold(0, |all, at| all | u64::from(text[at]) << shift(at)),
+    /// Of the first `length` bytes of `from`. What lies behind them is read too, so that no length needs a way of its own.
+    #[inline(always)]
+    fn of(from: &[u8], length: usize) -> Self {
+        let front = match from.first_chunk::<SHORT>() {
+            Some(front) => *front,
+            None => std::array::from_fn(|at| from.get(at).copied().unwrap_or(0)),
         };
-        Self { first, last: 0, length }
+        let front = u128::from_le_bytes(front) & MASKS[length.min(SHORT)];
+        let (first, mut last) = (front as u64, (front >> 64) as u64);
+        if length > SHORT {
+            last = from[..length].last_chunk().map_or(last, |last| u64::from_le_bytes(*last));
+        }
+        Self { first, last, length: length as u32 }
     }
 }
+
+/// By length: all bits of so many bytes.
+const MASKS: [u128; SHORT + 1] = {
+    let mut masks = [0; SHORT + 1];
+    let mut length = 1;
+    while length <= SHORT {
+        masks[length] = u128::MAX >> (128 - 8 * length);
+        length += 1;
+    }
+    masks
+};
 
 struct Entry {
     words: Words,
@@ -63,13 +74,15 @@ pub struct TextTable {
     slots: Vec<u32>,
     /// Place of the text before: many columns have few texts, and where devices report in turns, the next one has the next place.
     before: u16,
+    /// Most of the texts of a block had that place or the next one: these are looked at first.
+    guesses: bool,
 }
 
 impl Default for TextTable {
     fn default() -> Self {
         let secrets = RapidSecrets::seed(fastrand::u64(..));
         let seeds = [fastrand::u64(..), fastrand::u64(..) | 1];
-        Self { seeds, secrets, bytes: Vec::new(), entries: Vec::new(), slots: Vec::new(), before: 0 }
+        Self { seeds, secrets, bytes: Vec::new(), entries: Vec::new(), slots: Vec::new(), before: 0, guesses: true }
     }
 }
 
@@ -95,12 +108,14 @@ impl TextTable {
         self.entries[place].words.first.swap_bytes()
     }
 
-    /// Appends the places of `texts`, which are added where they are new. `false`: it is full, and as it was; it takes no more then.
-    pub fn look_up<'t>(&mut self, texts: impl ExactSizeIterator<Item = &'t [u8]>, places: &mut Vec<u16>) -> bool {
+    /// Appends the places of texts that lie end to end in `bytes`, which are added where they are new. `false`: it is full, and as it
+    /// was; it takes no more then.
+    pub fn look_up(&mut self, bytes: &[u8], lengths: &[i32], places: &mut Vec<u16>) -> bool {
         let (places_before, before) = (places.len(), self.entries.len());
-        places.resize(places_before + texts.len(), 0);
-        for (to, text) in places[places_before..].iter_mut().zip(texts) {
-            let Some(place) = self.place(text) else {
+        places.resize(places_before + lengths.len(), 0);
+        let mut at = 0;
+        for (to, lengths) in places[places_before..].chunks_mut(BLOCK).zip(lengths.chunks(BLOCK)) {
+            let Some(end) = self.look_up_block(bytes, at, lengths, to) else {
                 places.truncate(places_before);
                 if let Some(first) = self.entries.get(before) {
                     self.bytes.truncate(first.at as usize - LENGTH_BYTES);
@@ -108,9 +123,32 @@ impl TextTable {
                 self.entries.truncate(before);
                 return false;
             };
-            *to = place;
+            at = end;
         }
         true
+    }
+
+    /// Texts from `at` on; where they end, unless the table is full.
+    fn look_up_block(&mut self, bytes: &[u8], mut at: usize, lengths: &[i32], to: &mut [u16]) -> Option<usize> {
+        let (mut before, guesses) = (self.before, self.guesses);
+        let mut near = 0;
+        for (to, length) in to.iter_mut().zip(lengths) {
+            let (from, length) = (&bytes[at..], *length as usize);
+            let (words, text) = (Words::of(from, length), &from[..length]);
+            let guess = if guesses { self.guess(before, words, text) } else { None };
+            let place = match guess {
+                Some(place) => place,
+                None => self.place(words, text)?,
+            };
+            near += usize::from(place.wrapping_sub(before) <= 1);
+            before = place;
+            *to = place;
+            at += length;
+        }
+        self.before = before;
+        // A guess that is wrong every now and then costs more than looking.
+        self.guesses = near * 8 >= lengths.len() * 7;
+        Some(at)
     }
 
     #[inline]
@@ -124,33 +162,26 @@ impl TextTable {
         if text.len() > SHORT {
             return rapidhash_v3_seeded(text, &self.secrets);
         }
-        let first = words.first ^ self.seeds[0];
-        folded(folded(first, self.seeds[1] ^ u64::from(words.length)) ^ words.last, self.seeds[1])
+        folded(words.first ^ self.seeds[0], words.last ^ self.seeds[1])
     }
 
     #[inline]
-    fn place(&mut self, text: &[u8]) -> Option<u16> {
-        let words = Words::of(text);
-        for guess in [self.before, self.before.wrapping_add(1)] {
-            if self.is(guess, words, text) {
-                self.before = guess;
-                return Some(guess);
-            }
-        }
+    fn guess(&self, before: u16, words: Words, text: &[u8]) -> Option<u16> {
+        [before, before.wrapping_add(1)].into_iter().find(|guess| self.is(*guess, words, text))
+    }
+
+    #[inline]
+    fn place(&mut self, words: Words, text: &[u8]) -> Option<u16> {
         let hash = self.hash(words, text);
         let (mask, tag) = (self.slots.len().wrapping_sub(1), (hash >> 48) as u32);
         for step in 0..STEPS_MAX {
             match self.slots.get((hash as usize).wrapping_add(step) & mask) {
                 Some(&slot) if slot != EMPTY => {
                     if slot >> 16 == tag && self.is(slot as u16, words, text) {
-                        self.before = slot as u16;
-                        return Some(self.before);
+                        return Some(slot as u16);
                     }
                 }
-                _ => {
-                    self.before = self.insert(text, words, hash)?;
-                    return Some(self.before);
-                }
+                _ => return self.insert(text, words, hash),
             }
         }
         None
@@ -190,6 +221,7 @@ impl TextTable {
     /// Forgets all.
     pub fn clear(&mut self) {
         (self.bytes, self.entries, self.slots, self.before) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        self.guesses = true;
     }
 
     /// Bytes in memory, roughly.

@@ -177,8 +177,7 @@ impl Kind for Texts {
     }
 
     fn look_up(&mut self) -> bool {
-        let walk = Walk { bytes: &self.bytes, lengths: self.lengths.iter() };
-        let fits = self.table.look_up(walk, &mut self.places);
+        let fits = self.table.look_up(&self.bytes, &self.lengths, &mut self.places);
         self.placed_bytes += if fits { self.bytes.len() } else { 0 };
         fits
     }

@@ -37,7 +37,11 @@ pub(super) struct Shape {
     holes: u32,
     /// It was used since the hand of the clock went by.
     used: bool,
-    bindings: Box<[Binding]>,
+    texts: Box<[Binding]>,
+    /// Numbers and literals in columns that want numbers as they are written.
+    digits: Box<[Binding]>,
+    /// Numbers and literals in all others.
+    scalars: Box<[Binding]>,
     /// Values that the skeleton alone decides: objects.
     fixed: Box<[(ColumnId, Tag, u64)]>,
     is_covered: bool,
@@ -48,17 +52,6 @@ pub(super) struct Shape {
 struct Binding {
     column: ColumnId,
     hole: u16,
-    holds: Holds,
-}
-
-/// What a hole holds, as far as the skeleton says it, and what the column wants of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
-    Text,
-    /// A number or a literal.
-    Scalar,
-    /// The same in a column that wants numbers as they are written.
-    Digits,
 }
 
 impl Shape {
@@ -71,30 +64,32 @@ impl Shape {
         hash: u64,
         is_covered: bool,
     ) -> Option<Self> {
-        let mut bindings = Vec::new();
-        let mut fixed = Vec::new();
+        let (mut texts, mut digits, mut scalars, mut fixed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (column, found) in found {
             match found.what {
                 What::Object(members) => fixed.push((*column, Tag::Object, members as u64)),
                 _ => {
-                    let hole = split.hole_at(found.start)?;
-                    let holds = match found.what {
-                        What::Text => Holds::Text,
-                        _ if fields.wants_digits(*column) => Holds::Digits,
-                        _ => Holds::Scalar,
-                    };
-                    bindings.push(Binding { column: *column, hole: hole as u16, holds });
+                    let binding = Binding { column: *column, hole: split.hole_at(found.start)? as u16 };
+                    match found.what {
+                        What::Text => texts.push(binding),
+                        _ if fields.wants_digits(*column) => digits.push(binding),
+                        _ => scalars.push(binding),
+                    }
                 }
             }
         }
-        bindings.sort_by_key(|binding| binding.hole);
+        for bindings in [&mut texts, &mut digits, &mut scalars] {
+            bindings.sort_by_key(|binding| binding.hole);
+        }
         Some(Self {
             hash,
             stamp: fields.stamp(),
             skeleton: split.skeleton.into(),
             holes: split.holes() as u32,
             used: true,
-            bindings: bindings.into(),
+            texts: texts.into(),
+            digits: digits.into(),
+            scalars: scalars.into(),
             fixed: fixed.into(),
             is_covered,
         })
@@ -109,7 +104,7 @@ impl Shape {
     /// It has this skeleton and so many holes.
     #[inline(always)]
     pub fn is(&self, split: &Split<'_>) -> bool {
-        self.holes as usize == split.holes() && *self.skeleton == *split.skeleton
+        self.holes as usize == split.holes() && is_same(&self.skeleton, split.skeleton)
     }
 
     /// Fills the cells of `row` from the event that was scanned; numbers are left to be converted.
@@ -123,19 +118,25 @@ impl Shape {
         columns: &mut Columns,
         pending: &mut Vec<Pending>,
     ) {
-        for binding in &self.bindings {
+        let place = |binding: &Binding| {
             let (start, end) = split.hole(usize::from(binding.hole));
-            let (start, end) = ((origin + start) as u32, (origin + end) as u32);
-            if binding.holds == Holds::Text {
-                columns.set(binding.column, row, Tag::Text, Span { start: start + 1, len: end - start - 1 }.pack());
-                continue;
-            }
+            ((origin + start) as u32, (origin + end) as u32)
+        };
+        for binding in &self.texts {
+            let (start, end) = place(binding);
+            columns.set(binding.column, row, Tag::Text, Span { start: start + 1, len: end - start - 1 }.pack());
+        }
+        for binding in &self.digits {
+            let (start, end) = place(binding);
+            let tag = match scalar(bytes[start as usize]) {
+                Tag::Number => Tag::Digits,
+                literal => literal,
+            };
+            columns.set(binding.column, row, tag, Span { start, len: end - start }.pack());
+        }
+        for binding in &self.scalars {
+            let (start, end) = place(binding);
             let tag = scalar(bytes[start as usize]);
-            if binding.holds == Holds::Digits {
-                let tag = if tag == Tag::Number { Tag::Digits } else { tag };
-                columns.set(binding.column, row, tag, Span { start, len: end - start }.pack());
-                continue;
-            }
             let cell = columns.set_tag(binding.column, row, tag);
             if tag == Tag::Number {
                 pending.push(Pending { start, end, cell });
@@ -145,6 +146,29 @@ impl Shape {
             columns.set(*column, row, *tag, *value);
         }
     }
+}
+
+/// Bytes that are compared at once.
+const WIDE: usize = 64;
+
+/// `one == other`, compiled for the kernel that asks: most skeletons are a few registers long, which costs less than a call.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (Some(one_end), Some(other_end)) = (one.last_chunk::<WIDE>(), other.last_chunk::<WIDE>()) else {
+        return one == other;
+    };
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut differs = [0u8; WIDE];
+    let ones = one.as_chunks().0.iter().chain([one_end]);
+    let others = other.as_chunks().0.iter().chain([other_end]);
+    for (one, other) in ones.zip(others) {
+        for at in 0..WIDE {
+            differs[at] |= one[at] ^ other[at];
+        }
+    }
+    differs == [0; WIDE]
 }
 
 /// See the module.
