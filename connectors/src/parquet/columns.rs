@@ -3,6 +3,8 @@
 //! What always holds: the values and their validity have one entry per row, null or not. Setting a value in a row that is there
 //! already takes back that row and all behind it first: so the last value counts, and a row can be taken back whole.
 
+mod bytes;
+
 use std::sync::Arc;
 
 use arrow_array::types::ArrowPrimitiveType;
@@ -11,9 +13,10 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
 };
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
+use self::bytes::Bytes;
 use super::types::ColumnType;
 
 /// The values of a column.
@@ -34,73 +37,11 @@ enum Values {
     List(Box<Items>),
 }
 
-/// Bytes of a text that are copied at once.
-const PIECE: usize = 32;
-
-/// Copies a text as it is. A call of its own, so that nobody makes one copy of unknown length of it and the other.
-#[inline(never)]
-fn copy_long(to: &mut [u8], text: &[u8]) {
-    to[..text.len()].copy_from_slice(text);
-}
-
-/// Values of varying length, one behind the other.
-#[derive(Debug)]
-struct Bytes {
-    ends: Vec<i32>,
-    data: Vec<u8>,
-}
-
 /// The items of all rows, one behind the other.
 #[derive(Debug)]
 struct Items {
     ends: Vec<i32>,
     items: ColumnBuilder,
-}
-
-impl Default for Bytes {
-    fn default() -> Self {
-        Self { ends: vec![0], data: Vec::new() }
-    }
-}
-
-impl Bytes {
-    fn push(&mut self, value: &[u8]) {
-        self.data.extend_from_slice(value);
-        self.ends.push(self.data.len() as i32);
-    }
-
-    /// Appends values that most often lie in `bytes`: then so many bytes are copied at once that their number is known when this is
-    /// compiled, and what is too much of them the next value covers.
-    fn extend_of<'v>(&mut self, values: impl Iterator<Item = &'v [u8]> + Clone, bytes: &[u8]) {
-        let mut end = self.data.len();
-        let all = values.clone().map(<[u8]>::len).sum::<usize>();
-        self.data.resize(end + all + PIECE, 0);
-        self.ends.extend(values.map(|value| {
-            let start = value.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
-            let from = bytes.get(start..).and_then(|from| from.first_chunk::<PIECE>());
-            match (from, self.data[end..].first_chunk_mut::<PIECE>()) {
-                (Some(from), Some(to)) if value.len() <= PIECE => *to = *from,
-                _ => copy_long(&mut self.data[end..], value),
-            }
-            end += value.len();
-            end as i32
-        }));
-        self.data.truncate(end);
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        self.ends.truncate(rows + 1);
-        self.data.truncate(self.ends[rows] as usize);
-    }
-
-    fn of(&self, row: usize) -> &[u8] {
-        &self.data[self.ends[row] as usize..self.ends[row + 1] as usize]
-    }
-
-    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
-        let taken = std::mem::take(self);
-        (OffsetBuffer::new(ScalarBuffer::from(taken.ends)), Buffer::from_vec(taken.data))
-    }
 }
 
 /// A column that is being filled.
@@ -163,7 +104,7 @@ impl ColumnBuilder {
                 Values::F32(values) => values.len() * 4,
                 Values::F64(values) => values.len() * 8,
                 Values::I128(values) => values.len() * 16,
-                Values::Bytes(bytes) => bytes.data.len() + bytes.ends.len() * 4,
+                Values::Bytes(bytes) => bytes.byte_len(),
                 Values::List(list) => list.ends.len() * 4 + list.items.byte_len(),
             }
     }
@@ -180,11 +121,7 @@ impl ColumnBuilder {
             Values::F32(values) => values.reserve(rows),
             Values::F64(values) => values.reserve(rows),
             Values::I128(values) => values.reserve(rows),
-            Values::Bytes(bytes) => {
-                bytes.ends.reserve(rows + 1);
-                // Texts vary, and some are copied with what lies behind them.
-                bytes.data.reserve(self.bytes_hint + self.bytes_hint / 8 + PIECE);
-            }
+            Values::Bytes(bytes) => bytes.reserve(rows, self.bytes_hint),
             Values::List(list) => {
                 list.ends.reserve(rows);
                 list.items.reserve();
@@ -323,7 +260,7 @@ impl ColumnBuilder {
             Values::F32(values) => values.resize(all, 0.0),
             Values::F64(values) => values.resize(all, 0.0),
             Values::I128(values) => values.resize(all, 0),
-            Values::Bytes(bytes) => bytes.ends.resize(all + 1, bytes.data.len() as i32),
+            Values::Bytes(bytes) => bytes.fill(all),
             Values::List(list) => list.ends.resize(all + 1, list.items.rows() as i32),
         }
     }
@@ -387,7 +324,7 @@ impl ColumnBuilder {
             Values::F64(values) => primitive::<Float64Type>(values, nulls, data_type),
             Values::I128(values) => primitive::<Decimal128Type>(values, nulls, data_type),
             Values::Bytes(bytes) => {
-                self.bytes_hint = bytes.data.len();
+                self.bytes_hint = bytes.data_len();
                 let (offsets, data) = bytes.take();
                 match data_type {
                     DataType::Binary => Arc::new(BinaryArray::new(offsets, data, nulls)),

@@ -69,7 +69,7 @@ fn by_column(cells: &mut Cells, schema: &Schema, delivery: &Delivery) -> (Made, 
     (Made { rows: table.take(), refused, mismatches: table.mismatches() }, plain)
 }
 
-fn delivery_with_sites(events: &[(String, Option<String>)]) -> Delivery {
+fn delivery_with_sites<T: AsRef<[u8]>>(events: &[(T, Option<String>)]) -> Delivery {
     let events: Vec<_> = events
         .iter()
         .map(|(text, site)| {
@@ -77,7 +77,7 @@ fn delivery_with_sites(events: &[(String, Option<String>)]) -> Delivery {
             if let Some(site) = site {
                 put_property(&mut headers, "site", Some(site.as_bytes()));
             }
-            (b"k".as_slice(), text.as_bytes(), headers)
+            (b"k".as_slice(), text.as_ref(), headers)
         })
         .collect();
     delivery_of(3, 1000, &events, &[])
@@ -161,6 +161,38 @@ proptest! {
         }
         let schema = learner.finish();
         let delivery = delivery_with_sites(&events);
+        let (made, _) = by_column(&mut Cells::default(), &schema, &delivery);
+        prop_assert_eq!(made, one_by_one(&schema, &delivery));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    /// What devices send that somebody has damaged: some of it is no JSON, some no text.
+    #[test]
+    fn damaged_events(
+        events in prop::collection::vec(
+            (
+                prop::collection::vec(("[a-c]", json()), 0..4).prop_map(J::Object),
+                prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            ),
+            1..40,
+        ),
+    ) {
+        let (mut learner, mut parser) = (Learner::default(), Parser::default());
+        let damaged = |(event, damages): &(J, Vec<(prop::sample::Index, u8)>)| {
+            let mut bytes = event.text(" ").into_bytes();
+            for (place, byte) in damages {
+                let at = place.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            (bytes, None)
+        };
+        for (event, _) in &events {
+            learner.see(parser.parse(event.text("").as_bytes()).expect("JSON").root());
+        }
+        let schema = learner.finish();
+        let delivery = delivery_with_sites(&events.iter().map(damaged).collect::<Vec<_>>());
         let (made, _) = by_column(&mut Cells::default(), &schema, &delivery);
         prop_assert_eq!(made, one_by_one(&schema, &delivery));
     }
