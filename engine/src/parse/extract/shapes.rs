@@ -104,7 +104,7 @@ impl Shape {
     /// It has this skeleton and so many holes.
     #[inline(always)]
     pub fn is(&self, split: &Split<'_>) -> bool {
-        self.holes as usize == split.holes() && is_same(&self.skeleton, split.skeleton)
+        self.holes as usize == split.holes() && *self.skeleton == *split.skeleton
     }
 
     /// Fills the cells of `row` from the event that was scanned; numbers are left to be converted.
@@ -146,29 +146,6 @@ impl Shape {
             columns.set(*column, row, *tag, *value);
         }
     }
-}
-
-/// Bytes that are compared at once.
-const WIDE: usize = 64;
-
-/// `one == other`, compiled for the kernel that asks: most skeletons are a few registers long, which costs less than a call.
-#[inline(always)]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let (Some(one_end), Some(other_end)) = (one.last_chunk::<WIDE>(), other.last_chunk::<WIDE>()) else {
-        return one == other;
-    };
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut differs = [0u8; WIDE];
-    let ones = one.as_chunks().0.iter().chain([one_end]);
-    let others = other.as_chunks().0.iter().chain([other_end]);
-    for (one, other) in ones.zip(others) {
-        for at in 0..WIDE {
-            differs[at] |= one[at] ^ other[at];
-        }
-    }
-    differs == [0; WIDE]
 }
 
 /// See the module.
