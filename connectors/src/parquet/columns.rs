@@ -260,7 +260,7 @@ impl ColumnBuilder {
             Values::F32(values) => values.resize(all, 0.0),
             Values::F64(values) => values.resize(all, 0.0),
             Values::I128(values) => values.resize(all, 0),
-            Values::Bytes(bytes) => bytes.fill(all),
+            Values::Bytes(bytes) => bytes.pad(all),
             Values::List(list) => list.ends.resize(all + 1, list.items.rows() as i32),
         }
     }

@@ -17,6 +17,8 @@ mod avx512;
 mod block;
 mod dispatch;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
+mod fours;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 mod numbers;
 mod portable;
 mod scalars;
@@ -27,6 +29,9 @@ mod sse;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) use fours::{Fours, integers};
 
 use super::ColumnId;
 use super::column::{Columns, Span, Tag};

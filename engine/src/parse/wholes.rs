@@ -40,14 +40,11 @@ fn one_by_one(tags: &[Tag], values: &mut [u64], bytes: &[u8], own: &[u8], found:
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod vectors {
     use std::arch::x86_64::{
-        __m128i, __m512i, _mm_loadu_si128, _mm_setr_epi32, _mm256_mask_sub_epi64, _mm256_setzero_si256,
-        _mm256_storeu_si256, _mm512_add_epi64, _mm512_castsi128_si512, _mm512_castsi512_si256, _mm512_cmpgt_epi8_mask,
-        _mm512_inserti32x4, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_cmpgt_epu8_mask,
-        _mm512_maskz_sub_epi8, _mm512_mul_epu32, _mm512_packus_epi32, _mm512_permutexvar_epi32,
-        _mm512_permutexvar_epi64, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
-        _mm512_set4_epi32, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_srli_epi64,
+        _mm256_mask_sub_epi64, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_mask_cmpgt_epu8_mask,
+        _mm512_maskz_sub_epi8, _mm512_set1_epi8,
     };
 
+    use super::super::extract::{Fours, integers};
     use super::{Span, Tag, one_by_one};
 
     /// Four cells at a time, where all are short numbers of the batch.
@@ -89,36 +86,11 @@ mod vectors {
     unsafe fn four(bytes: &[u8], spans: &[Span; 4]) -> ([u64; 4], u32) {
         // SAFETY: as the caller says.
         unsafe {
-            let at = |span: &Span| -> __m128i {
-                _mm_loadu_si128(bytes.as_ptr().add((span.start + span.len) as usize - 16).cast())
-            };
-            let first: __m512i = _mm512_castsi128_si512(at(&spans[0]));
-            let second = _mm512_inserti32x4::<1>(first, at(&spans[1]));
-            let third = _mm512_inserti32x4::<2>(second, at(&spans[2]));
-            let text = _mm512_inserti32x4::<3>(third, at(&spans[3]));
-            let negative = spans.map(|span| u32::from(*bytes.get_unchecked(span.start as usize) == b'-'));
-            // The last place before the digits, in every byte of a quarter.
-            let before = |index: usize| {
-                (u32::from((15i32 - (spans[index].len - negative[index]) as i32) as u8) * 0x0101_0101) as i32
-            };
-            let before = _mm_setr_epi32(before(0), before(1), before(2), before(3));
-            let spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-            let before = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(before));
-            let places = _mm512_set4_epi32(0x0f0e_0d0c, 0x0b0a_0908, 0x0706_0504, 0x0302_0100);
-            let token = _mm512_cmpgt_epi8_mask(places, before);
-            let digits = _mm512_maskz_sub_epi8(token, text, _mm512_set1_epi8(b'0' as i8));
-            let others = _mm512_mask_cmpgt_epu8_mask(token, digits, _mm512_set1_epi8(9));
-            // Two digits, four, eight in a lane.
-            let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(0x010a));
-            let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
-            let eights = _mm512_madd_epi16(_mm512_packus_epi32(fours, fours), _mm512_set1_epi32(0x0001_2710));
-            let upper = _mm512_mul_epu32(eights, _mm512_set1_epi64(100_000_000));
-            let numbers = _mm512_add_epi64(upper, _mm512_srli_epi64::<32>(eights));
-            let first_of_each = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
-            let numbers = _mm512_castsi512_si256(_mm512_permutexvar_epi64(first_of_each, numbers));
-            let bit = |index: usize| (negative[index] << index) as u8;
-            let minus = bit(0) | bit(1) | bit(2) | bit(3);
-            let numbers = _mm256_mask_sub_epi64(numbers, minus, _mm256_setzero_si256(), numbers);
+            let fours = Fours::load(bytes, spans.map(|span| (span.start, span.start + span.len)));
+            let digits = _mm512_maskz_sub_epi8(fours.token, fours.text, _mm512_set1_epi8(b'0' as i8));
+            let others = _mm512_mask_cmpgt_epu8_mask(fours.token, digits, _mm512_set1_epi8(9));
+            let numbers = integers(digits);
+            let numbers = _mm256_mask_sub_epi64(numbers, fours.negative(), _mm256_setzero_si256(), numbers);
             let is_whole = |index: usize| u32::from((others >> (16 * index)) as u16 == 0) << index;
             let mut out = [0; 4];
             _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers);

@@ -68,14 +68,14 @@ impl Bytes {
     }
 
     /// Appends empty values, so that there are `values`.
-    pub fn fill(&mut self, values: usize) {
+    pub fn pad(&mut self, values: usize) {
         self.ends.resize(values + 1, self.data.len() as i32);
     }
 
-    /// Takes values back, so that `rows` are left.
-    pub fn truncate(&mut self, rows: usize) {
-        self.ends.truncate(rows + 1);
-        self.data.truncate(self.ends[rows] as usize);
+    /// Takes values back, so that `values` are left.
+    pub fn truncate(&mut self, values: usize) {
+        self.ends.truncate(values + 1);
+        self.data.truncate(self.ends[values] as usize);
     }
 
     /// One of them.

@@ -164,10 +164,7 @@ proptest! {
         let (made, _) = by_column(&mut Cells::default(), &schema, &delivery);
         prop_assert_eq!(made, one_by_one(&schema, &delivery));
     }
-}
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
     /// What devices send that somebody has damaged: some of it is no JSON, some no text.
     #[test]
     fn damaged_events(
