@@ -6,6 +6,7 @@
 //! given again after a restart; a sink holds at most the feed's capacity and what it has taken itself.
 
 mod cursor;
+mod room;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,10 @@ use engine::lane::Delivery;
 use tokio::sync::{mpsc, watch};
 
 pub use cursor::Cursors;
+use room::Room;
+
+/// What a delivery takes in memory beside the bytes of its batch, roughly.
+const DELIVERY_BYTES: usize = 512;
 
 /// A delivery in the hands of a sink.
 #[derive(Debug)]
@@ -38,6 +43,11 @@ impl Handed {
         let covers_from = cursors.hand(partition, first, end);
         Self { delivery, covers_from, ticket: SettleTicket { cursors: cursors.clone(), partition, first } }
     }
+
+    /// Bytes of memory that it holds, roughly: its batch whole, however few of the rows are wanted.
+    pub fn bytes(&self) -> usize {
+        self.delivery.batch.bytes().len() + DELIVERY_BYTES
+    }
 }
 
 /// Says once that a delivery is done. Dropping it says nothing: the cursor stays before it.
@@ -58,31 +68,54 @@ impl SettleTicket {
 /// The sink's end.
 #[derive(Debug)]
 pub struct Feed {
-    deliveries: mpsc::Receiver<Handed>,
+    deliveries: mpsc::UnboundedReceiver<Handed>,
+    room: Arc<Room>,
     feeding: watch::Receiver<()>,
 }
 
 impl Feed {
     /// The next delivery; `None` when there will be no more: finish what is under way and return. Cancel safe.
     pub async fn next(&mut self) -> Option<Handed> {
-        self.deliveries.recv().await
+        let handed = self.deliveries.recv().await;
+        self.took(handed)
     }
 
     /// The next delivery if one is there now.
     pub fn try_next(&mut self) -> Option<Handed> {
-        self.deliveries.try_recv().ok()
+        let handed = self.deliveries.try_recv().ok();
+        self.took(handed)
+    }
+
+    fn took(&self, handed: Option<Handed>) -> Option<Handed> {
+        self.room.leave(handed.as_ref()?.bytes());
+        handed
+    }
+
+    /// Resolves when more than half of the room is taken, or has been since this was asked last, and when the feeding end is gone: for
+    /// a sink that would rather find many deliveries than be woken for each. `false` at the end: what is here is all there will be.
+    /// Cancel safe.
+    pub async fn filled(&mut self) -> bool {
+        let Self { room, feeding, .. } = self;
+        tokio::select! {
+            biased;
+            _ = feeding.changed() => false,
+            () = room.half_taken() => true,
+        }
     }
 
     /// The next delivery if one is wanted, or `None` as soon as the feeding end is gone, though deliveries may still be here:
     /// for a sink that takes none just now and must learn all the same that it is to end. Cancel safe; after the end it
     /// gives `None` at once.
     pub async fn next_unless_ended(&mut self, is_wanted: bool) -> Option<Handed> {
-        let Self { deliveries, feeding } = self;
+        let Self { deliveries, feeding, room } = self;
         tokio::select! {
             biased;
             // An error is the only thing that can happen: nothing is ever sent.
             _ = feeding.changed() => None,
-            handed = deliveries.recv(), if is_wanted => handed,
+            handed = deliveries.recv(), if is_wanted => {
+                room.leave(handed.as_ref()?.bytes());
+                handed
+            }
         }
     }
 
@@ -95,14 +128,22 @@ impl Feed {
 
     /// As [`next`](Self::next) for a sink on a thread of its own.
     pub fn blocking_next(&mut self) -> Option<Handed> {
-        self.deliveries.blocking_recv()
+        let handed = self.deliveries.blocking_recv();
+        self.took(handed)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.room.close();
     }
 }
 
 /// The feeding end, held by whoever reads lane and log for the endpoint.
 #[derive(Debug)]
 pub struct FeedSender {
-    deliveries: mpsc::Sender<Handed>,
+    deliveries: mpsc::UnboundedSender<Handed>,
+    room: Arc<Room>,
     /// Dropped with this end; nothing is ever sent.
     _feeding: watch::Sender<()>,
     cursors: Arc<Cursors>,
@@ -127,13 +168,15 @@ impl FeedSender {
     /// Hands a delivery over and waits for room. Deliveries of a partition come in offset order.
     pub async fn send(&self, delivery: Delivery) -> Result<(), SinkGone> {
         let handed = Handed::new(delivery, &self.cursors);
-        self.deliveries.send(handed).await.map_err(|_| SinkGone)
+        self.room.enter(handed.bytes()).await?;
+        self.deliveries.send(handed).map_err(|_| SinkGone)
     }
 
     /// As [`send`](Self::send) from a thread that may block.
-    pub fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
-        let handed = Handed::new(delivery, &self.cursors);
-        self.deliveries.blocking_send(handed).map_err(|_| SinkGone)
+    #[cfg(test)]
+    pub(crate) fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(self.send(delivery))
     }
 
     /// Everything of `partition` before `offset` has been handed over or was not wanted.
@@ -147,11 +190,17 @@ impl FeedSender {
     }
 }
 
-/// A feed with room for `capacity` deliveries that settles into `cursors`.
-pub fn feed(capacity: usize, cursors: Arc<Cursors>) -> (FeedSender, Feed) {
-    let (sender, receiver) = mpsc::channel(capacity);
+/// Room for all that a test hands over.
+#[cfg(test)]
+pub(crate) const ROOM: usize = 64 * 1024 * 1024;
+
+/// A feed with room for deliveries of `bytes_max` together, or for one that is larger, that settles into `cursors`.
+pub fn feed(bytes_max: usize, cursors: Arc<Cursors>) -> (FeedSender, Feed) {
+    let (deliveries, receiver) = mpsc::unbounded_channel();
     let (feeding, fed) = watch::channel(());
-    (FeedSender { deliveries: sender, _feeding: feeding, cursors }, Feed { deliveries: receiver, feeding: fed })
+    let room = Arc::new(Room::new(bytes_max));
+    let sender = FeedSender { deliveries, room: room.clone(), _feeding: feeding, cursors };
+    (sender, Feed { deliveries: receiver, room, feeding: fed })
 }
 
 /// What an endpoint counts; added to per batch or per request, never per event, and read by whoever wants to show it.

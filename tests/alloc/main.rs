@@ -8,7 +8,7 @@ mod quic;
 use std::sync::Arc;
 
 use connectors::intake::Intake;
-use connectors::parquet::{Body, Cells, ColumnConfig, Learner, Nested, OnMismatch, Schema, Table};
+use connectors::parquet::{Body, Cells, ColumnConfig, Learner, Nested, OnMismatch, Piece, Schema, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::{Event, put_attribute, put_property};
 use engine::filter::{CompileOptions, Dialect, Filter};
@@ -160,11 +160,12 @@ fn rows_by_the_column_allocate_nothing_once_the_columns_have_their_size() {
     let mut run = || {
         let mut plain = 0;
         for batch in &batches {
-            cells.read(table.plan(), batch, 0..batch.rows().len());
+            let pieces = [Piece::from(batch)];
+            cells.read(table.plan(), &pieces, (0..batch.rows().len()).map(|row| (0, row)));
             let mut at = 0;
             while at < cells.len() {
                 if cells.is_plain(at) {
-                    let pushed = table.push_cells(&cells, at, usize::MAX, batch, &[]).expect("no column refuses");
+                    let pushed = table.push_cells(&cells, at, usize::MAX, &pieces).expect("no column refuses");
                     (at, plain) = (at + pushed, plain + pushed);
                 } else {
                     at += 1;

@@ -6,7 +6,7 @@ use engine::batch::{BatchBuilder, HeaderWriter};
 use engine::lane::{Delivery, Rows};
 
 use super::*;
-use crate::sink::{Cursors, SinkStats, feed};
+use crate::sink::{Cursors, ROOM, SinkStats, feed};
 
 fn delivery(base: u64, bodies: &[&str]) -> Delivery {
     let mut builder = BatchBuilder::new(0);
@@ -25,7 +25,7 @@ fn lines_are_appended_behind_the_last_whole_one() {
     let config = NdjsonConfig { path: path.clone(), format: LineFormat::Data };
     let run = |deliveries: Vec<Delivery>| {
         let cursors = Arc::new(Cursors::new(&[0]));
-        let (sender, feed) = feed(8, cursors.clone());
+        let (sender, feed) = feed(ROOM, cursors.clone());
         deliveries.into_iter().for_each(|delivery| sender.blocking_send(delivery).expect("room"));
         drop(sender);
         run_blocking(config.clone(), feed, Arc::new(SinkStats::default())).expect("writes");

@@ -10,13 +10,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::batch::Batch;
 use engine::event::Event;
 use engine::filter::body_text;
 use engine::parse::{ColumnId, Columns, Extractor, Fields, Kernel, Span, Step, Tag};
 
 use super::convert::{MISFIT, NULL, VALUE, convert};
 use super::fit::Fit;
+use super::piece::Piece;
 use super::schema::Schema;
 
 /// What a table wants of an event's data.
@@ -86,13 +86,22 @@ impl Plan {
 pub struct Cells {
     extractor: Extractor,
     columns: Columns,
-    rows: Vec<u32>,
+    rows: Vec<Place>,
+    /// Where the data of each lies: in its batch, or in `gathered` where there are several.
     spans: Vec<Span>,
+    gathered: Vec<u8>,
     /// What became of each cell, column by column.
     outcomes: Vec<u8>,
     is_plain: Vec<bool>,
     stranger: ColumnId,
     room: String,
+}
+
+/// Which event a row is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    piece: u32,
+    row: u32,
 }
 
 impl Default for Cells {
@@ -104,6 +113,7 @@ impl Default for Cells {
             columns: Columns::default(),
             rows: Vec::new(),
             spans: Vec::new(),
+            gathered: Vec::new(),
             outcomes: Vec::new(),
             is_plain: Vec::new(),
             stranger: 0,
@@ -113,25 +123,34 @@ impl Default for Cells {
 }
 
 impl Cells {
-    /// Reads the data of these rows of a batch.
-    pub fn read(&mut self, plan: &Plan, batch: &Batch, rows: impl Iterator<Item = usize>) {
+    /// Reads the data of these rows, each with the number of its piece. What lies in several pieces is copied into one place first, which
+    /// costs less than to begin anew with each: small ones are what that is for.
+    pub fn read(&mut self, plan: &Plan, pieces: &[Piece<'_>], rows: impl Iterator<Item = (usize, usize)>) {
         self.rows.clear();
         self.spans.clear();
-        for row in rows {
+        self.gathered.clear();
+        for (piece, row) in rows {
+            let batch = pieces[piece].batch;
             let place = &batch.rows()[row];
             let mut span = Span { start: place.value.start, len: place.value.len };
+            if pieces.len() > 1 {
+                let data = span.of(batch.bytes());
+                span.start = self.gathered.len() as u32;
+                self.gathered.extend_from_slice(data);
+            }
             if place.header_count > 0 && !is_utf8(&Event::new(batch, row), &mut self.room) {
                 span.len = u32::MAX;
             }
-            self.rows.push(row as u32);
+            self.rows.push(Place { piece: piece as u32, row: row as u32 });
             self.spans.push(span);
         }
         let len = self.rows.len();
-        let Self { extractor, columns, spans, outcomes, is_plain, .. } = self;
+        let Self { extractor, columns, spans, gathered, outcomes, is_plain, .. } = self;
+        let bytes = bytes(pieces, gathered);
         self.stranger = plan.stranger;
         columns.reset(len, plan.wants.len() + 1);
         columns.fill(plan.stranger, Tag::Missing);
-        extractor.run(&plan.fields, batch.bytes(), spans, columns);
+        extractor.run(&plan.fields, bytes, spans, columns);
         is_plain.clear();
         is_plain.extend((0..len).map(|row| extractor.is_covered(row)));
         for (row, is_plain) in is_plain.iter_mut().enumerate() {
@@ -141,7 +160,7 @@ impl Cells {
         for (at, want) in plan.wants.iter().enumerate() {
             if let Some(want) = want {
                 let outcomes = &mut outcomes[at * len..][..len];
-                convert(extractor.kernel(), &want.fit, columns.split_mut(at as ColumnId), batch.bytes(), outcomes);
+                convert(extractor.kernel(), &want.fit, columns.split_mut(at as ColumnId), bytes, outcomes);
             }
         }
         for group in &plan.shared {
@@ -165,10 +184,23 @@ impl Cells {
         self.rows.is_empty()
     }
 
-    /// The row of the batch that one of these is.
+    /// The number of the piece that a row is of.
     #[inline]
-    pub fn row(&self, at: usize) -> usize {
-        self.rows[at] as usize
+    pub fn piece(&self, at: usize) -> usize {
+        self.rows[at].piece as usize
+    }
+
+    /// The event that a row is, of the pieces that were read.
+    #[inline]
+    pub fn event<'p>(&self, at: usize, pieces: &[Piece<'p>]) -> Event<'p> {
+        let Place { piece, row } = self.rows[at];
+        Event::new(pieces[piece as usize].batch, row as usize)
+    }
+
+    /// What the data was read from.
+    #[inline]
+    pub(super) fn bytes<'b>(&'b self, pieces: &[Piece<'b>]) -> &'b [u8] {
+        bytes(pieces, &self.gathered)
     }
 
     /// The row is plain.
@@ -205,7 +237,7 @@ impl Cells {
         &self.columns.values(column as ColumnId)[rows]
     }
 
-    /// The texts there, of the batch that was read; empty where there is no value.
+    /// The texts there, of the [`bytes`](Self::bytes) that were read; empty where there is no value.
     #[inline]
     pub(super) fn texts<'b>(
         &'b self,
@@ -220,6 +252,13 @@ impl Cells {
             VALUE => self.columns.text(*tag, *value, bytes).unwrap_or_default(),
             _ => &[],
         })
+    }
+}
+
+fn bytes<'b>(pieces: &[Piece<'b>], gathered: &'b [u8]) -> &'b [u8] {
+    match pieces {
+        [piece] => piece.batch.bytes(),
+        _ => gathered,
     }
 }
 

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::batch::Batch;
 use engine::event::Event;
 use engine::lane::Enrichment;
 use parquet::file::metadata::KeyValue;
@@ -18,6 +17,7 @@ use super::layout::Layout;
 use super::learn::Learner;
 use super::names::{Name, Part};
 use super::open_file::{CommittedFile, OpenFile};
+use super::piece::Piece;
 use super::schema::Schema;
 use super::spread::Refused;
 use super::store::{Again, Store};
@@ -112,19 +112,13 @@ impl Commit {
         Ok(self.table.rows() >= TABLE_ROWS_MAX || is_large)
     }
 
-    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `batch`, of which that one is plain. Says how
+    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `pieces`, of which that one is plain. Says how
     /// many.
-    pub fn push_cells(
-        &mut self,
-        cells: &Cells,
-        first: usize,
-        batch: &Batch,
-        enrichments: &[Enrichment],
-    ) -> Result<usize, Refused> {
-        self.last = batch.base_offset() + cells.row(first) as u64;
+    pub fn push_cells(&mut self, cells: &Cells, first: usize, pieces: &[Piece<'_>]) -> Result<usize, Refused> {
+        self.last = cells.event(first, pieces).offset();
         let most = (TABLE_ROWS_MAX - self.table.rows()).min(RUN_ROWS_MAX);
-        let len = self.table.push_cells(cells, first, most, batch, enrichments)?;
-        self.last = batch.base_offset() + cells.row(first + len - 1) as u64;
+        let len = self.table.push_cells(cells, first, most, pieces)?;
+        self.last = cells.event(first + len - 1, pieces).offset();
         self.rows += len as u64;
         Ok(len)
     }

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::batch::Batch;
 use engine::event::Event;
 use engine::lane::Enrichment;
 use parquet::errors::ParquetError;
@@ -15,6 +14,7 @@ use super::cells::{Cells, Plan};
 use super::config::ParquetConfig;
 use super::encoder::Encoder;
 use super::names::{Lake, Name, Part};
+use super::piece::Piece;
 use super::schema::Schema;
 use super::spread::Refused;
 use super::store::{Local, StoreError, TEMPORARY};
@@ -140,21 +140,21 @@ impl FileWriter {
         Ok(Pushed::Row)
     }
 
-    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `batch`, of which that one is plain. Says how
+    /// As [`push`](Self::push) for some of the rows from `first` on of what was read from `pieces`, of which that one is plain. Says how
     /// many became rows, or why the first one cannot.
     pub fn push_cells(
         &mut self,
         cells: &Cells,
         first: usize,
-        batch: &Batch,
+        pieces: &[Piece<'_>],
     ) -> Result<Result<usize, Refused>, FileError> {
         let left = usize::try_from(self.config.rows_max.saturating_sub(self.rows)).unwrap_or(usize::MAX).max(1);
         let most = (TABLE_ROWS_MAX - self.table.rows()).min(RUN_ROWS_MAX).min(left);
-        let len = match self.table.push_cells(cells, first, most, batch, &[]) {
+        let len = match self.table.push_cells(cells, first, most, pieces) {
             Ok(len) => len,
             Err(refused) => return Ok(Err(refused)),
         };
-        let offset = |at: usize| batch.base_offset() + cells.row(at) as u64;
+        let offset = |at: usize| cells.event(at, pieces).offset();
         if self.rows == 0 {
             self.first = offset(first);
         }

@@ -3,13 +3,12 @@
 
 mod compaction;
 mod start;
+mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::event::Event;
-use engine::filter::body_text;
 use engine::parse::Parser;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
@@ -20,15 +19,15 @@ use super::commit::{Commit, Committed, Writing};
 use super::config::ParquetConfig;
 use super::delta::{Delta, DeltaError};
 use super::file::FileError;
+use super::gather::Gathered;
 use super::layout::Layout;
 use super::learn::{Bounds, Learner, Refusal, Why};
 use super::manifest;
 use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
 use super::store::{Again, Place, Store, StoreError};
-use super::table::Body;
 use crate::rate_limited::RateLimited;
-use crate::sink::{Feed, Handed, SettleTicket, SinkStats};
+use crate::sink::{Feed, SettleTicket, SinkStats};
 use start::Home;
 
 /// How often it is said that rows are in finished files already.
@@ -104,6 +103,7 @@ struct Sink {
     cells: Cells,
     parser: Parser,
     text: String,
+    gathered: Gathered,
     open: BTreeMap<u32, Commit>,
     /// Behind what finished files cover, per partition.
     done: BTreeMap<u32, u64>,
@@ -207,6 +207,7 @@ async fn work(
         cells: Cells::default(),
         parser,
         text: String::new(),
+        gathered: Gathered::default(),
         open: BTreeMap::new(),
         done: lake.next(),
         compaction,
@@ -220,8 +221,9 @@ async fn work(
     };
     sink.say_beyond(beyond);
     for handed in waiting {
-        sink.take(handed).await?;
+        sink.gather(handed).await?;
     }
+    sink.take_all().await?;
     loop {
         let handed = match sink.deadline {
             Some(deadline) => match tokio::time::timeout_at(deadline, feed.next()).await {
@@ -234,9 +236,10 @@ async fn work(
             None => feed.next().await,
         };
         match handed {
-            Some(handed) => sink.take(handed).await?,
+            Some(handed) => sink.gather(handed).await?,
             None => break,
         }
+        sink.linger(&mut feed).await?;
         // Under load the feed never lets the timer speak.
         if sink.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             sink.finish_aged().await?;
@@ -249,67 +252,6 @@ impl Sink {
     fn writing(&self) -> Writing<'_> {
         let Self { name, config, layout, store, again, .. } = self;
         Writing { endpoint: name, config, layout, store: &**store, again }
-    }
-
-    async fn take(&mut self, handed: Handed) -> Result<(), SinkError> {
-        let Handed { delivery, covers_from, ticket } = handed;
-        let partition = delivery.batch.partition();
-        let done = self.done.get(&partition).copied().unwrap_or(0);
-        let rows = delivery.len();
-        let Some(delivery) = delivery.from_offset(done) else {
-            self.skipped(rows);
-            ticket.settle();
-            return Ok(());
-        };
-        if delivery.len() < rows {
-            self.skipped(rows - delivery.len());
-        }
-        // No file covers what was lost.
-        if self.open.get(&partition).is_some_and(|open| open.next() < covers_from) {
-            self.finish(|at| at == partition).await?;
-        }
-        self.open_commit(partition, covers_from).await?;
-        let Self { name, config, layout, store, again, cells, parser, text, open, dead_letters, .. } = self;
-        let writing = Writing { endpoint: name, config, layout, store: &**store, again };
-        let Some(open) = open.get_mut(&partition) else { return Ok(()) };
-        cells.read(open.plan(), &delivery.batch, delivery.row_indexes());
-        let mut at = 0;
-        while at < cells.len() {
-            if cells.is_plain(at) {
-                match open.push_cells(cells, at, &delivery.batch, &delivery.enrichments) {
-                    Ok(pushed) => at += pushed,
-                    Err(refused) => {
-                        dead_letters.add(&Event::new(&delivery.batch, cells.row(at)), &refused)?;
-                        at += 1;
-                    }
-                }
-                if open.is_full() {
-                    open.encode(writing).await?;
-                }
-                continue;
-            }
-            let event = Event::new(&delivery.batch, cells.row(at));
-            at += 1;
-            let text = body_text(&event, text);
-            let document = text.and_then(|text| parser.parse(text).ok());
-            let body = document.as_ref().zip(text).map(|(document, text)| Body { root: document.root(), text });
-            match open.push(&event, &delivery.enrichments, body) {
-                Ok(false) => {}
-                Ok(true) => open.encode(writing).await?,
-                Err(refused) => dead_letters.add(&event, &refused)?,
-            }
-        }
-        open.keep(ticket);
-        self.finish_large(partition).await
-    }
-
-    /// Rows that finished files hold already. Right after a start that is the replay; at any other time, or in large numbers, it
-    /// says that the folder belongs to another log.
-    fn skipped(&mut self, rows: usize) {
-        self.skipped_rows += rows;
-        if self.skips.allow(std::time::Instant::now()).is_some() {
-            tracing::info!(endpoint = self.name, rows = self.skipped_rows, "already in finished files");
-        }
     }
 
     async fn open_commit(&mut self, partition: u32, covers_from: u64) -> Result<(), SinkError> {

@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
-use engine::batch::Batch;
 use engine::event::{CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
 use engine::parse::{Kind, NumberTexts, Value};
@@ -31,6 +30,7 @@ use super::cells::{Cells, Plan};
 use super::columns::ColumnBuilder;
 use super::learn::Learner;
 use super::nest::Layout;
+use super::piece::Piece;
 use super::schema::Schema;
 use super::slot::Slot;
 use super::spread::{Members, Refused, Spread, Stop, Texts, why};
@@ -181,15 +181,14 @@ impl Table {
         Ok(())
     }
 
-    /// Appends some of the rows from `first` on of what was read from `batch` by this table's [`plan`](Self::plan): those that are plain,
+    /// Appends some of the rows from `first` on of what was read from `pieces` by this table's [`plan`](Self::plan): those that are plain,
     /// `most` at most. `first` is. Says how many; a refused event leaves the table as it was.
     pub fn push_cells(
         &mut self,
         cells: &Cells,
         first: usize,
         most: usize,
-        batch: &Batch,
-        enrichments: &[Enrichment],
+        pieces: &[Piece<'_>],
     ) -> Result<usize, Refused> {
         // Each attribute may be one that does not fit.
         let most = if self.attributes.is_empty() { most } else { 1 };
@@ -200,17 +199,19 @@ impl Table {
         }
         if let Some(system) = &mut self.system {
             for at in 0..len {
-                system.push(row + at, &Event::new(batch, cells.row(first + at)), enrichments, &mut self.texts.room);
+                let enrichments = pieces[cells.piece(first + at)].enrichments;
+                system.push(row + at, &cells.event(first + at, pieces), enrichments, &mut self.texts.room);
             }
         }
         self.texts.errors.clear();
+        let bytes = cells.bytes(pieces);
         for (column, slot) in self.slots.iter_mut().enumerate() {
             if self.plan.reads(column) {
-                slot.extend(column, cells, first..first + len, batch.bytes());
+                slot.extend(column, cells, first..first + len, bytes);
             }
         }
         if !self.attributes.is_empty() {
-            let event = Event::new(batch, cells.row(first));
+            let (event, enrichments) = (cells.event(first, pieces), pieces[cells.piece(first)].enrichments);
             let filled = self.read_attributes(row, &event, enrichments).and_then(|()| self.check_required(row));
             if let Err(refused) = filled {
                 self.take_back(row);

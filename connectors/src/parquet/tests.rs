@@ -28,7 +28,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value as Json};
 
 use super::{ParquetConfig, Schema, SinkError, run_blocking};
-use crate::sink::{Cursors, SinkStats, feed};
+use crate::sink::{Cursors, ROOM, SinkStats, feed};
 
 /// A row as read back; columns that are null are absent.
 type Row = Map<String, Json>;
@@ -136,7 +136,7 @@ fn delivery_of(
 /// Runs deliveries through an endpoint; where its cursors stand then, and what it counted.
 fn run(config: &ParquetConfig, deliveries: Vec<Delivery>) -> (Result<(), SinkError>, Vec<u64>, Arc<SinkStats>) {
     let cursors = Arc::new(Cursors::new(&[0; 4]));
-    let (sender, feed) = feed(deliveries.len() + 1, cursors.clone());
+    let (sender, feed) = feed(ROOM, cursors.clone());
     deliveries.into_iter().for_each(|delivery| sender.blocking_send(delivery).expect("room"));
     drop(sender);
     let stats = Arc::new(SinkStats::default());

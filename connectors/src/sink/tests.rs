@@ -20,7 +20,7 @@ fn delivery(base: u64, rows: &[u16], of: usize) -> Delivery {
 #[tokio::test]
 async fn the_cursor_stands_before_the_first_unsettled_event() {
     let cursors = Arc::new(Cursors::new(&[10]));
-    let (sender, mut feed) = feed(8, cursors.clone());
+    let (sender, mut feed) = feed(ROOM, cursors.clone());
     sender.advance(0, 12);
     assert_eq!(cursors.get(0), 12);
     sender.send(delivery(12, &[1, 2], 5)).await.expect("open");
@@ -37,13 +37,48 @@ async fn the_cursor_stands_before_the_first_unsettled_event() {
 #[tokio::test]
 async fn a_dropped_delivery_keeps_the_cursor() {
     let cursors = Arc::new(Cursors::new(&[0]));
-    let (sender, mut feed) = feed(8, cursors.clone());
+    let (sender, mut feed) = feed(ROOM, cursors.clone());
     sender.send(delivery(0, &[0], 1)).await.expect("open");
     drop(feed.next().await);
     sender.advance(0, 99);
     assert_eq!((cursors.get(0), cursors.open()), (0, 1));
     drop(sender);
     assert!(feed.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_feed_has_room_for_so_many_bytes_or_for_one_larger_delivery() {
+    let one = Handed::new(delivery(0, &[0], 1), &Arc::new(Cursors::new(&[0]))).bytes();
+    for (bytes_max, fit) in [(2 * one, 2), (3 * one - 1, 2), (1, 1)] {
+        let (sender, mut feed) = feed(bytes_max, Arc::new(Cursors::new(&[0])));
+        let mut sent = 0;
+        for base in 0..4 {
+            let sending = sender.send(delivery(base, &[0], 1));
+            tokio::select! {
+                biased;
+                taken = sending => taken.expect("open"),
+                () = std::future::ready(()) => break,
+            }
+            sent += 1;
+        }
+        assert_eq!(sent, fit, "{bytes_max} bytes");
+        assert!(feed.filled().await, "more than half is taken");
+        assert!(feed.try_next().is_some());
+        sender.send(delivery(9, &[0], 1)).await.expect("there is room again");
+        drop(sender);
+        assert!(!feed.filled().await, "no more comes");
+        let rest = std::iter::from_fn(|| feed.try_next()).count();
+        assert_eq!(rest, fit);
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_room_hears_that_the_sink_is_gone() {
+    let (sender, feed) = feed(1, Arc::new(Cursors::new(&[0])));
+    sender.send(delivery(0, &[0], 1)).await.expect("open");
+    let waiting = sender.send(delivery(1, &[0], 1));
+    let (gone, ()) = tokio::join!(waiting, async { drop(feed) });
+    assert_eq!(gone, Err(SinkGone));
 }
 
 #[test]
@@ -58,7 +93,7 @@ fn rows_before_an_offset_are_cut() {
 #[tokio::test]
 async fn what_is_lost_is_covered_by_no_delivery() {
     let cursors = Arc::new(Cursors::new(&[3]));
-    let (sender, mut feed) = feed(8, cursors.clone());
+    let (sender, mut feed) = feed(ROOM, cursors.clone());
     sender.send(delivery(5, &[0], 1)).await.expect("open");
     sender.advance(0, 9);
     sender.send(delivery(10, &[0], 1)).await.expect("open");
@@ -71,7 +106,7 @@ async fn what_is_lost_is_covered_by_no_delivery() {
 
 #[tokio::test]
 async fn who_waits_for_the_end_hears_of_it_before_the_last_delivery() {
-    let (sender, mut feed) = feed(8, Arc::new(Cursors::new(&[0])));
+    let (sender, mut feed) = feed(ROOM, Arc::new(Cursors::new(&[0])));
     sender.send(delivery(0, &[0], 1)).await.expect("open");
     let ended = feed.ended();
     drop(sender);

@@ -19,8 +19,6 @@ use super::feeder::{FeedMode, Feeder};
 use super::switchboard::{Connected, Switchboard};
 use crate::config::EndpointKind;
 
-/// Deliveries between feeder and sink.
-const FEED_DELIVERIES_MAX: usize = 4;
 /// First and longest pause before a sink that failed is started again.
 const RESTART_MIN: Duration = Duration::from_millis(500);
 const RESTART_MAX: Duration = Duration::from_secs(30);
@@ -136,7 +134,7 @@ impl EndpointTask {
             let start = current(&self.cursors).all();
             let cursors = Arc::new(Cursors::new(&start));
             *self.cursors.lock().unwrap_or_else(PoisonError::into_inner) = cursors.clone();
-            let (sender, feed) = feed(FEED_DELIVERIES_MAX, cursors);
+            let (sender, feed) = feed(super::sinks::feed_bytes_max(&self.kind), cursors);
             let (bell, lanes) = match self.connected.take() {
                 Some(connected) => connected,
                 None => {

@@ -28,8 +28,6 @@ pub const REPLAYS_MAX: usize = 4;
 const REMEMBERED_MAX: usize = 64;
 /// Bytes of one read of the log.
 const READ_BYTES_MAX: usize = 1024 * 1024;
-/// Deliveries between reading and sink.
-const FEED_DELIVERIES_MAX: usize = 4;
 /// How often it is looked whether everything is settled.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -287,7 +285,7 @@ impl Work {
         }
         let start: Vec<u64> = spans.iter().map(|(from, _)| *from).collect();
         let cursors = Arc::new(Cursors::new(&start));
-        let (sender, feed) = feed(FEED_DELIVERIES_MAX, cursors.clone());
+        let (sender, feed) = feed(sinks::feed_bytes_max(&self.kind), cursors.clone());
         let (name, stats) = (&self.replay.endpoint, self.replay.stats.clone());
         let sink = sinks::run(name, &self.kind, &self.data_dir, feed, intake, stats);
         let mut sink = std::pin::pin!(sink);

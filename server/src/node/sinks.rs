@@ -14,6 +14,16 @@ use tokio::sync::watch;
 use super::core::Stage;
 use crate::config::EndpointKind;
 
+/// Bytes of deliveries between an endpoint's feeder and its sink.
+pub fn feed_bytes_max(kind: &EndpointKind) -> usize {
+    match kind {
+        // Their thread may have to wait for a core that others use, for as long as 20 ms: meanwhile the lane of a busy shard overflows.
+        EndpointKind::Parquet(_) | EndpointKind::Ndjson(_) => 4 * 1024 * 1024,
+        // They run on the core that feeds them, and there may be thousands.
+        EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => 256 * 1024,
+    }
+}
+
 /// Runs an endpoint's sink until its feed ends. Sinks that encode or write files have a thread of their own; those that publish
 /// do so through the intake of the core that runs them.
 pub async fn run(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connectors::parquet::{
-    Body, Cells, DeadLetters, FileWriter, Learner, Local, ParquetConfig, Plan, Pushed, Schema, prepare_dir,
+    Body, Cells, DeadLetters, FileWriter, Learner, Local, ParquetConfig, Piece, Plan, Pushed, Schema, prepare_dir,
     resume_offsets,
 };
 use connectors::sink::SinkStats;
@@ -98,7 +98,7 @@ impl ParquetOutput {
     /// Reads the data of some rows: how many.
     pub fn read(&mut self, batch: &Batch, rows: impl Iterator<Item = usize>) -> usize {
         let Some((_, plan)) = &self.files.schema else { return 0 };
-        self.cells.read(plan, batch, rows);
+        self.cells.read(plan, &[batch.into()], rows.map(|row| (0, row)));
         self.cells.len()
     }
 
@@ -111,13 +111,14 @@ impl ParquetOutput {
     /// The first `len` of the rows that were read from `batch` become rows of files.
     pub fn push_read(&mut self, batch: &Batch, len: usize) -> Result<(), String> {
         let Self { files, cells, parser, .. } = self;
+        let pieces = [Piece::from(batch)];
         let mut at = 0;
         while at < len {
             if cells.is_plain(at) {
-                at += files.push_cells(cells, at, batch)?;
+                at += files.push_cells(cells, at, &pieces)?;
                 continue;
             }
-            let event = Event::new(batch, cells.row(at));
+            let event = cells.event(at, &pieces);
             let text = event.data().unwrap_or_default();
             let document = parser.parse(text).ok();
             files.push(&event, document.as_ref().map(|document| Body { root: document.root(), text }))?;
@@ -151,10 +152,10 @@ impl Files {
     }
 
     /// Some rows from `at` on, which is plain: how many are done with.
-    fn push_cells(&mut self, cells: &Cells, at: usize, batch: &Batch) -> Result<usize, String> {
-        let first = Event::new(batch, cells.row(at));
+    fn push_cells(&mut self, cells: &Cells, at: usize, pieces: &[Piece<'_>]) -> Result<usize, String> {
+        let first = cells.event(at, pieces);
         let Some(writer) = self.writer(first.offset())? else { return Ok(1) };
-        match writer.push_cells(cells, at, batch).map_err(|error| error.to_string())? {
+        match writer.push_cells(cells, at, pieces).map_err(|error| error.to_string())? {
             Ok(pushed) => self.finish_large(true).map(|()| pushed),
             Err(refused) => {
                 self.dead_letters.add(&first, &refused).map_err(|error| error.to_string())?;

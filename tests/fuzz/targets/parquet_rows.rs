@@ -1,7 +1,7 @@
 //! Foreign bytes as events of a Parquet endpoint: read by the column or one by one, they are the same rows.
 #![no_main]
 
-use connectors::parquet::{Body, Cells, Learner, Nested, Schema, Table};
+use connectors::parquet::{Body, Cells, Learner, Nested, Piece, Schema, Table};
 use engine::batch::{Batch, BatchBuilder, HeaderWriter};
 use engine::event::Event;
 use engine::parse::Parser;
@@ -22,16 +22,18 @@ fn one_by_one(schema: &Schema, batch: &Batch) -> Table {
 
 fn by_column(schema: &Schema, batch: &Batch) -> Table {
     let (mut table, mut parser, mut cells) = (Table::new(schema, true), Parser::default(), Cells::default());
-    // More than once, so that shapes are learnt and used.
+    let rows = 0..batch.rows().len();
+    // More than once, so that shapes are learnt and used; at last as it lies or gathered, which the number of rows decides.
+    let pieces = vec![Piece::from(batch); 1 + rows.len() % 2];
     for _ in 0..3 {
-        cells.read(table.plan(), batch, 0..batch.rows().len());
+        cells.read(table.plan(), &pieces, rows.clone().map(|row| (row % pieces.len(), row)));
     }
     let mut at = 0;
     while at < cells.len() {
         if cells.is_plain(at) {
-            at += table.push_cells(&cells, at, 5, batch, &[]).expect("a learnt schema refuses nothing");
+            at += table.push_cells(&cells, at, 5, &pieces).expect("a learnt schema refuses nothing");
         } else {
-            one(&mut table, &mut parser, &Event::new(batch, cells.row(at)));
+            one(&mut table, &mut parser, &cells.event(at, &pieces));
             at += 1;
         }
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::mqtt::codec::{Publish, PublishProperties, Qos, UserProperties, Version, property};
 use crate::mqtt::mapping::{Mapper, MappingConfig, Message, Publisher, Room, message};
-use crate::sink::{Cursors, feed};
+use crate::sink::{Cursors, ROOM, feed};
 
 /// A shard that keeps what it is sent, or refuses it.
 struct Shard {
@@ -68,7 +68,7 @@ fn run_sink(config: &str, batch: Batch, enrichments: &[Enrichment], refuses: Opt
         let acking = intake.clone();
         tokio::task::spawn_local(async move { acking.run_acks().await });
         let cursors = Arc::new(Cursors::new(&[0]));
-        let (sender, feed) = feed(4, cursors.clone());
+        let (sender, feed) = feed(ROOM, cursors.clone());
         let delivery =
             Delivery { batch: Arc::new(batch), rows: Rows::All, enrichments: enrichments.into(), table_version: 1 };
         sender.send(delivery).await.expect("open");

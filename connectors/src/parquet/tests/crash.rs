@@ -7,7 +7,7 @@ use engine::lane::Rows;
 use super::*;
 use crate::parquet::sink::run;
 use crate::parquet::{ParquetConfig, Schema, resume_offsets};
-use crate::sink::{Cursors, SinkStats, feed};
+use crate::sink::{Cursors, ROOM, SinkStats, feed};
 
 const PARTITIONS: u32 = 3;
 
@@ -155,7 +155,7 @@ fn short_memory_writes_out_early_and_loses_nothing() {
     (config.memory_bytes_max, config.learn_events) = (1024 * 1024, 1);
     let long = "x".repeat(2000);
     let cursors = Arc::new(Cursors::new(&[0; 4]));
-    let (sender, feed) = feed(64, cursors.clone());
+    let (sender, feed) = feed(ROOM, cursors.clone());
     for part in 0..40u64 {
         let bodies: Vec<String> =
             (0..30).map(|row| format!("{{\"n\":{},\"t\":\"{long}{row}\"}}", part / 4 * 30 + row)).collect();

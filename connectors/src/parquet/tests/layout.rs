@@ -4,11 +4,11 @@ use engine::batch::HeaderWriter;
 
 use super::*;
 use crate::parquet::{ParquetConfig, Place, StoreConfig, inspect_blocking, run_blocking};
-use crate::sink::{Cursors, SinkStats, feed};
+use crate::sink::{Cursors, ROOM, SinkStats, feed};
 
 fn write(config: &ParquetConfig, deliveries: Vec<Delivery>) {
     let cursors = Arc::new(Cursors::new(&[0]));
-    let (sender, feed) = feed(deliveries.len(), cursors);
+    let (sender, feed) = feed(ROOM, cursors);
     deliveries.into_iter().for_each(|delivery| sender.blocking_send(delivery).expect("room"));
     drop(sender);
     run_blocking("lake", config.clone(), feed, Arc::new(SinkStats::default())).expect("writes");

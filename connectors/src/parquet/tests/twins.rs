@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::oracle::{J, columns, json, number, object, text};
 use super::*;
-use crate::parquet::{Body, Cells, ColumnConfig, ColumnType, Learner, Nested, OnMismatch, Refused, Schema, Table};
+use crate::parquet::{
+    Body, Cells, ColumnConfig, ColumnType, Learner, Nested, OnMismatch, Piece, Refused, Schema, Table,
+};
 
 /// What became of some events.
 #[derive(Debug, PartialEq)]
@@ -35,7 +37,8 @@ fn push(table: &mut Table, parser: &mut Parser, event: &Event<'_>, at: usize, re
     }
 }
 
-/// By the column where that is possible; how many rows were. They are read in batches of growing size, by one reader.
+/// By the column where that is possible; how many rows were. They are read in lots of growing size, by one reader, of which two thirds are
+/// gathered from several pieces.
 fn by_column(cells: &mut Cells, schema: &Schema, delivery: &Delivery) -> (Made, usize) {
     let (mut table, mut parser) = (Table::new(schema, true).observing(), Parser::default());
     let (mut refused, mut plain) = (Vec::new(), 0);
@@ -43,16 +46,17 @@ fn by_column(cells: &mut Cells, schema: &Schema, delivery: &Delivery) -> (Made, 
     let (mut first, mut size) = (0, 1);
     while first < all.len() {
         let some = &all[first..all.len().min(first + size)];
-        cells.read(table.plan(), &delivery.batch, some.iter().copied());
+        let pieces = vec![Piece::from(delivery); 1 + first % 3];
+        cells.read(table.plan(), &pieces, some.iter().map(|row| (row % pieces.len(), *row)));
         let mut at = 0;
         while at < cells.len() {
             if !cells.is_plain(at) {
-                let event = Event::new(&delivery.batch, cells.row(at));
+                let event = cells.event(at, &pieces);
                 push(&mut table, &mut parser, &event, first + at, &mut refused);
                 at += 1;
                 continue;
             }
-            match table.push_cells(cells, at, 7, &delivery.batch, &[]) {
+            match table.push_cells(cells, at, 7, &pieces) {
                 Ok(len) => {
                     plain += len;
                     at += len;

@@ -5,17 +5,47 @@ use serde_json::json;
 
 use super::*;
 use crate::parquet::{ColumnConfig, ColumnType, Compression, ParquetConfig, Unit, run_blocking};
-use crate::sink::{Cursors, SinkStats, feed};
+use crate::sink::{Cursors, ROOM, SinkStats, feed};
 
 /// Runs deliveries through an endpoint and reads its files.
 fn written(config: &ParquetConfig, deliveries: Vec<Delivery>) -> Vec<Row> {
     let cursors = Arc::new(Cursors::new(&[0; 8]));
-    let (sender, feed) = feed(deliveries.len() + 1, cursors.clone());
+    let (sender, feed) = feed(ROOM, cursors.clone());
     deliveries.into_iter().for_each(|delivery| sender.blocking_send(delivery).expect("room"));
     drop(sender);
     run_blocking("lake", config.clone(), feed, Arc::new(SinkStats::default())).expect("writes");
     assert_eq!(cursors.open(), 0, "everything is settled");
     rows(&config.dir)
+}
+
+#[test]
+fn small_deliveries_are_read_together_and_each_keeps_what_is_added_to_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ParquetConfig::new(dir.path());
+    config.columns = Some(vec![column("n", None, ColumnType::Int64), column("t", None, ColumnType::String)]);
+    let body = |partition: u32, offset: u64| match offset % 7 {
+        // Not all by the column.
+        0 => format!("{{\"n\":{offset},\"t\":\"{partition}\",\"more\":1}}"),
+        _ => format!("{{\"n\":{offset},\"t\":\"{partition}\"}}"),
+    };
+    let mut deliveries = Vec::new();
+    for first in (0..600).step_by(3) {
+        for partition in 0..4 {
+            let bodies: Vec<String> = (first..first + 3).map(|offset| body(partition, offset)).collect();
+            let events: Vec<_> =
+                bodies.iter().map(|body| (b"k".as_slice(), body.as_bytes(), HeaderWriter::default())).collect();
+            deliveries.push(delivery_of(partition, first, &events, &[("of", &(first / 3).to_string())]));
+        }
+    }
+    let rows = written(&config, deliveries);
+    assert_eq!(rows.len(), 2400);
+    for row in rows {
+        let offset = row["_offset"].as_u64().expect("a number");
+        assert_eq!(row["n"], offset);
+        assert_eq!(row["t"], row["_partition"].to_string());
+        assert_eq!(row["_attributes"], format!("{{\"of\":\"{}\"}}", offset / 3));
+        assert_eq!(row["_rest"].is_null(), offset % 7 != 0);
+    }
 }
 
 fn column(name: &str, path: Option<&str>, r#type: ColumnType) -> ColumnConfig {

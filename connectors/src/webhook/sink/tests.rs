@@ -13,7 +13,7 @@ use engine::lane::{Delivery, Enrichment, Rows};
 use receiver::{Receiver, Reply};
 
 use super::*;
-use crate::sink::{Cursors, FeedSender, feed};
+use crate::sink::{Cursors, FeedSender, ROOM, feed};
 use crate::webhook::TtlFrom;
 use crate::webhook::dead_letter::{DeadLetter, Lines};
 
@@ -37,7 +37,7 @@ fn config(url: &str) -> WebhookConfig {
 fn start(config: WebhookConfig) -> Running {
     let dir = tempfile::tempdir().expect("dir");
     let cursors = Arc::new(Cursors::new(&[0, 0]));
-    let (sender, feed) = feed(4, cursors.clone());
+    let (sender, feed) = feed(ROOM, cursors.clone());
     let stats = Arc::new(SinkStats::default());
     let webhook = Webhook::open("alerts", config, dir.path()).expect("opens");
     let task = tokio::task::spawn_local(run(webhook, feed, stats.clone()));
