@@ -12,7 +12,7 @@
 //! 5. `step`: a turn of the shard with all it does to a batch: ids that came before, place, group, match, lane, ack.
 //! 6. `read_back`: a stored batch is checked and indexed. The price of reading what was written.
 //! 7. `catch_up`: an endpoint that is behind finds its events in the log. What an outage costs afterwards.
-//! 8. `columns`: a row of a Parquet file: body parsed whole, columns filled.
+//! 8. `columns`: a row of a Parquet file: body parsed whole, columns filled; by the column, and one row after the other.
 //! 9. `envelope`: an event written as a CloudEvent for a webhook, a subscriber or a file.
 //! 10. `dispatch`: a webhook's decisions about an event, from its delivery to its settlement, with keys in order.
 //! 11. `pack`: nine of ten rows of a batch put together anew for a subscriber over QUIC, where a mask over the whole batch would do.

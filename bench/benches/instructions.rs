@@ -80,6 +80,7 @@ fn catch_up(case: CatchUp) -> (usize, CatchUp) {
 
 #[library_benchmark(setup = ready_to_count)]
 #[bench::parquet(Columns::parquet)]
+#[bench::one_by_one(Columns::one_by_one)]
 fn columns(case: Columns) -> (usize, Columns) {
     count(case)
 }

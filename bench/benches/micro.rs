@@ -54,6 +54,7 @@ fn all(criterion: &mut Criterion) {
     measure(criterion, "read_back", "stored", ReadBack::stored);
     measure(criterion, "catch_up", "one_in_ten", CatchUp::one_in_ten);
     measure(criterion, "columns", "parquet", Columns::parquet);
+    measure(criterion, "columns", "one_by_one", Columns::one_by_one);
     measure(criterion, "envelope", "structured", Envelopes::structured);
     measure(criterion, "dispatch", "ordered", Dispatched::ordered);
     measure(criterion, "pack", "nine_in_ten", Packed::nine_in_ten);

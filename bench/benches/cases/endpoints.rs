@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connectors::cloudevents::write_structured;
-use connectors::parquet::{Body, Learner, Table};
+use connectors::parquet::{Body, Cells, Learner, Piece, Table};
 use connectors::sink::{Cursors, Handed};
 use connectors::webhook::policy::{Answer, Verdict};
 use connectors::webhook::{Dispatch, Shot, WebhookConfig};
@@ -33,22 +33,40 @@ fn events(batches: &[Batch]) -> impl Iterator<Item = Event<'_>> {
 /// A Parquet endpoint's table in memory.
 pub struct Columns {
     parser: Parser,
+    cells: Option<Cells>,
     table: Table,
     batches: Vec<Batch>,
 }
 
 impl Columns {
-    /// With the node's own columns and those that the first event has.
+    /// With the node's own columns and those that the first event has: rows by the column, as most are.
     pub fn parquet() -> Self {
+        Self { cells: Some(Cells::default()), ..Self::one_by_one() }
+    }
+
+    /// The same rows one by one, as those are made of which something has no column.
+    pub fn one_by_one() -> Self {
         let batches = batches(0, 0, &bodies(telemetry), attributes);
         let (mut parser, mut learner) = (Parser::default(), Learner::default());
         learner.see(parser.parse(telemetry(0).as_bytes()).expect("JSON").root());
-        Self { parser, table: Table::new(&learner.finish(), true), batches }
+        Self { parser, cells: None, table: Table::new(&learner.finish(), true), batches }
     }
 }
 
 impl Case for Columns {
     fn run(&mut self) -> usize {
+        if let Some(cells) = &mut self.cells {
+            for batch in &self.batches {
+                let pieces = [Piece::from(batch)];
+                cells.read(self.table.plan(), &pieces, (0..batch.rows().len()).map(|row| (0, row)));
+                let mut at = 0;
+                while at < cells.len() {
+                    assert!(cells.is_plain(at), "all of the data has a column");
+                    at += self.table.push_cells(cells, at, usize::MAX, &pieces).expect("a row");
+                }
+            }
+            return self.table.take().num_rows();
+        }
         for event in events(&self.batches) {
             let text = event.data().unwrap_or_default();
             let document = self.parser.parse(text).expect("JSON");

@@ -37,13 +37,15 @@ impl Gathered {
         self.bytes > BYTES_MAX
     }
 
-    /// Something is lost between what waits of its partition and this, so that no commit can cover both.
-    pub fn is_behind_a_gap(&self, handed: &Handed) -> bool {
+    /// What waits of its partition goes first, by itself: this is large enough alone, or something is lost between, so that no commit
+    /// can cover both.
+    pub fn is_apart(&self, handed: &Handed) -> bool {
         let group = self.partitions.get(&handed.delivery.batch.partition());
-        group.and_then(|group| group.deliveries.first()).is_some_and(|first| first.covers_from != handed.covers_from)
+        let first = group.and_then(|group| group.deliveries.first());
+        first.is_some_and(|first| first.covers_from != handed.covers_from || handed.delivery.len() >= ROWS_ENOUGH)
     }
 
-    /// Lets a delivery wait; `true` once its partition has enough, or as many rows as there is room for.
+    /// Lets a delivery wait; `true` once its partition has enough, or the rows that are left until its file is full.
     pub fn add(&mut self, handed: Handed, rows_left: u64) -> bool {
         self.bytes += handed.bytes();
         let group = self.partitions.entry(handed.delivery.batch.partition()).or_default();

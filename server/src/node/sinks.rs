@@ -17,7 +17,7 @@ use crate::config::EndpointKind;
 /// Bytes of deliveries between an endpoint's feeder and its sink.
 pub fn feed_bytes_max(kind: &EndpointKind) -> usize {
     match kind {
-        // Their thread may have to wait for a core that others use, for as long as 20 ms: meanwhile the lane of a busy shard overflows.
+        // Where they take nothing for a while, because their thread waits for a core or for more, the lane of a busy shard overflows.
         EndpointKind::Parquet(_) | EndpointKind::Ndjson(_) => 4 * 1024 * 1024,
         // They run on the core that feeds them, and there may be thousands.
         EndpointKind::Hub | EndpointKind::Webhook(_) | EndpointKind::Mqtt(_) => 256 * 1024,

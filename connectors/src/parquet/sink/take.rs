@@ -13,8 +13,9 @@ use crate::parquet::piece::Piece;
 use crate::parquet::table::Body;
 use crate::sink::{Feed, Handed};
 
-/// Longest time that a small delivery waits for others, if none is awaited more eagerly: a quarter of the age of a commit at most.
-const LINGER_MAX: Duration = Duration::from_millis(20);
+/// Longest time that a small delivery waits for others, or a quarter of the age of a commit if that is less: nobody sees a row before its
+/// commit is kept.
+const LINGER_MAX: Duration = Duration::from_millis(100);
 
 impl Sink {
     /// Takes what is there and what comes within a short while. Whoever is woken for each delivery does little else.
@@ -35,7 +36,7 @@ impl Sink {
     /// Lets a delivery wait for others of its partition, or takes it with those that wait.
     pub(super) async fn gather(&mut self, handed: Handed) -> Result<(), SinkError> {
         let partition = handed.delivery.batch.partition();
-        if self.gathered.is_behind_a_gap(&handed) {
+        if self.gathered.is_apart(&handed) {
             self.take(partition).await?;
         }
         let rows_there = self.open.get(&partition).map_or(0, Commit::rows);

@@ -44,7 +44,7 @@ fn small_deliveries_are_read_together_and_each_keeps_what_is_added_to_it() {
         assert_eq!(row["n"], offset);
         assert_eq!(row["t"], row["_partition"].to_string());
         assert_eq!(row["_attributes"], format!("{{\"of\":\"{}\"}}", offset / 3));
-        assert_eq!(row["_rest"].is_null(), offset % 7 != 0);
+        assert_eq!(row.contains_key("_rest"), offset % 7 == 0);
     }
 }
 

@@ -13,7 +13,7 @@ use engine::lane::{Delivery, Enrichment, Rows};
 use receiver::{Receiver, Reply};
 
 use super::*;
-use crate::sink::{Cursors, FeedSender, ROOM, feed};
+use crate::sink::{Cursors, FeedSender, feed};
 use crate::webhook::TtlFrom;
 use crate::webhook::dead_letter::{DeadLetter, Lines};
 
@@ -33,11 +33,14 @@ fn config(url: &str) -> WebhookConfig {
     config
 }
 
+/// Room of the feed: a few small deliveries.
+const FEED_BYTES: usize = 4 * 1024;
+
 /// Starts an endpoint on the runtime of the test, which is single-threaded.
 fn start(config: WebhookConfig) -> Running {
     let dir = tempfile::tempdir().expect("dir");
     let cursors = Arc::new(Cursors::new(&[0, 0]));
-    let (sender, feed) = feed(ROOM, cursors.clone());
+    let (sender, feed) = feed(FEED_BYTES, cursors.clone());
     let stats = Arc::new(SinkStats::default());
     let webhook = Webhook::open("alerts", config, dir.path()).expect("opens");
     let task = tokio::task::spawn_local(run(webhook, feed, stats.clone()));
@@ -302,7 +305,7 @@ fn a_hanging_receiver_times_out_and_bounds_what_is_taken() {
         (settings.backoff_ms_min, settings.backoff_ms_max) = (10_000, 10_000);
         let mut running = start(settings);
         let sender = running.sender.take().expect("open");
-        // The feed has room for 4 of the 100 deliveries; the rest must wait at the feeding end.
+        // The feed has room for a few of the 100 deliveries; the rest must wait at the feeding end.
         let feeding = tokio::task::spawn_local(async move {
             for base in 0..100 {
                 if tokio::time::timeout(Duration::from_millis(300), sender.send(delivery(0, base, 1))).await.is_err() {
