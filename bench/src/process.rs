@@ -85,7 +85,7 @@ fn run_beside(command: &mut Command, started: impl FnOnce(u32)) -> Result<Ran, B
     // Wait without reaping: the books of a child are gone once its status has been taken.
     waitid(WaitId::Pid(pid(&child)?), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
     let wall = began.elapsed();
-    let cpu = ticks(child.id())?;
+    let cpu = processor_time(child.id())?;
     let status = child.wait()?;
     let said = reader.join().unwrap_or_default();
     if !status.success() {
@@ -98,8 +98,9 @@ fn pid(child: &Child) -> Result<Pid, Box<dyn Error>> {
     Ok(i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("a child has a process id")?)
 }
 
-/// User and system time of a process that may have ended but is not reaped.
-fn ticks(pid: u32) -> Result<Duration, Box<dyn Error>> {
+/// User and system time of a process that runs, or has ended and is not reaped: of all its threads, also of those that have ended, in steps
+/// of 10 ms.
+pub fn processor_time(pid: u32) -> Result<Duration, Box<dyn Error>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold spaces; state is the field after it, user and system time are the 12th and 13th.
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
@@ -109,7 +110,8 @@ fn ticks(pid: u32) -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_secs_f64((field(11)? + field(12)?) as f64 / per_second as f64))
 }
 
-/// Time on a processor of all threads of a process that runs, in nanoseconds.
+/// Time on a processor of all threads that a process has now, in nanoseconds. When a thread ends, its time is gone: for a server
+/// that runs for seconds [`processor_time`] is the one to ask.
 pub fn busy_ns(pid: u32) -> Result<u64, Box<dyn Error>> {
     let mut busy = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use crate::e2e::{Contestant, Load, Shape};
-use crate::process::busy_ns;
+use crate::process::processor_time;
 use crate::row::{Peer, Row};
 use crate::{Setting, cores, matching};
 
@@ -33,9 +33,10 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
         let contestant = Contestant::ours(setting, shape, load.server_cores())?;
         let mut cpu = Vec::new();
         let per_s = repeat(|| {
-            let before = busy_ns(contestant.server.pid())?;
+            let before = processor_time(contestant.server.pid())?;
             let (per_s, events) = load.closed(&contestant)?;
-            cpu.push((busy_ns(contestant.server.pid())? - before) as f64 / events.max(1) as f64);
+            let busy = processor_time(contestant.server.pid())?.saturating_sub(before);
+            cpu.push(busy.as_nanos() as f64 / events.max(1) as f64);
             Ok(per_s)
         })?;
         rows.push(row(&format!("e2e, {shape}, synced"), count, &per_s, &cpu, note, setting));

@@ -15,7 +15,7 @@ use loadgen::series::Series;
 use tokio::sync::watch;
 
 use super::setup::{Contestant, PUSHED};
-use crate::process::{busy_ns, resident_mib};
+use crate::process::{processor_time, resident_mib};
 use crate::rounds::thread_cpu;
 use crate::{Setting, cores};
 
@@ -104,7 +104,7 @@ impl Load {
         let pid = contestant.server.pid();
         contestant.receiver.clear_latencies();
         let arrived = contestant.arrived.load(Ordering::Relaxed);
-        let (began, busy) = (Instant::now(), busy_ns(pid)?);
+        let (began, busy) = (Instant::now(), processor_time(pid)?);
         let sent = self.send(contestant, Pace::Constant(per_s), self.steady, None)?;
         let elapsed = began.elapsed().as_secs_f64();
         let filter = Filter::parse(PUSHED, &Model::telemetry())?;
@@ -139,7 +139,7 @@ impl Load {
             ack: ack.quantiles(),
             push: contestant.receiver.received().latency,
             per_s: acknowledged as f64 / elapsed,
-            cpu_ns: (busy_ns(pid)? - busy) as f64 / acknowledged.max(1) as f64,
+            cpu_ns: processor_time(pid)?.saturating_sub(busy).as_nanos() as f64 / acknowledged.max(1) as f64,
             resident_mib: resident_mib(pid)?,
             client_busy: client.as_secs_f64() / elapsed / self.client_cores.len() as f64,
         })

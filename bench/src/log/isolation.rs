@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::process::{Server, busy_ns, resident_mib};
+use crate::process::{Server, processor_time, resident_mib};
 use crate::row::{Peer, Row};
 use crate::{Setting, cores};
 
@@ -121,7 +121,7 @@ impl Contestant {
         began: Instant,
         counts: bool,
     ) -> Result<(), Box<dyn Error>> {
-        let (turn_began, busy) = (Instant::now(), busy_ns(self.server.pid())?);
+        let (turn_began, busy) = (Instant::now(), processor_time(self.server.pid())?);
         let before = arrivals.events.load(Ordering::Relaxed);
         let mut wanted = before;
         for first in (0..burst).step_by(EVENTS_PER_POST) {
@@ -131,8 +131,8 @@ impl Contestant {
         }
         await_arrivals(arrivals, wanted)?;
         let per_s = (wanted - before) as f64 / turn_began.elapsed().as_secs_f64();
-        let busy = busy_ns(self.server.pid())? - busy;
-        let cpu_ns = busy as f64 / (wanted - before) as f64;
+        let busy = processor_time(self.server.pid())?.saturating_sub(busy);
+        let cpu_ns = busy.as_nanos() as f64 / (wanted - before) as f64;
         // A third of what the burst did.
         arrivals.ages_us.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
         let interval = Duration::from_secs_f64(3.0 * 20.0 / per_s);
