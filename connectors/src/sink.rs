@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, watch};
 
 pub use cursor::Cursors;
 use room::Room;
+#[cfg(test)]
+pub(crate) use tests::ROOM;
 
 /// What a delivery takes in memory beside the bytes of its batch, roughly.
 const DELIVERY_BYTES: usize = 512;
@@ -76,19 +78,12 @@ pub struct Feed {
 impl Feed {
     /// The next delivery; `None` when there will be no more: finish what is under way and return. Cancel safe.
     pub async fn next(&mut self) -> Option<Handed> {
-        let handed = self.deliveries.recv().await;
-        self.took(handed)
+        self.deliveries.recv().await.inspect(|handed| self.room.leave(handed.bytes()))
     }
 
     /// The next delivery if one is there now.
     pub fn try_next(&mut self) -> Option<Handed> {
-        let handed = self.deliveries.try_recv().ok();
-        self.took(handed)
-    }
-
-    fn took(&self, handed: Option<Handed>) -> Option<Handed> {
-        self.room.leave(handed.as_ref()?.bytes());
-        handed
+        self.deliveries.try_recv().ok().inspect(|handed| self.room.leave(handed.bytes()))
     }
 
     /// Resolves when more than half of the room is taken, or has been since this was asked last, and when the feeding end is gone: for
@@ -112,10 +107,7 @@ impl Feed {
             biased;
             // An error is the only thing that can happen: nothing is ever sent.
             _ = feeding.changed() => None,
-            handed = deliveries.recv(), if is_wanted => {
-                room.leave(handed.as_ref()?.bytes());
-                handed
-            }
+            handed = deliveries.recv(), if is_wanted => handed.inspect(|handed| room.leave(handed.bytes())),
         }
     }
 
@@ -128,8 +120,7 @@ impl Feed {
 
     /// As [`next`](Self::next) for a sink on a thread of its own.
     pub fn blocking_next(&mut self) -> Option<Handed> {
-        let handed = self.deliveries.blocking_recv();
-        self.took(handed)
+        self.deliveries.blocking_recv().inspect(|handed| self.room.leave(handed.bytes()))
     }
 }
 
@@ -172,13 +163,6 @@ impl FeedSender {
         self.deliveries.send(handed).map_err(|_| SinkGone)
     }
 
-    /// As [`send`](Self::send) from a thread that may block.
-    #[cfg(test)]
-    pub(crate) fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(self.send(delivery))
-    }
-
     /// Everything of `partition` before `offset` has been handed over or was not wanted.
     pub fn advance(&self, partition: u32, offset: u64) {
         self.cursors.advance(partition, offset);
@@ -189,10 +173,6 @@ impl FeedSender {
         self.cursors.lost(partition, offset);
     }
 }
-
-/// Room for all that a test hands over.
-#[cfg(test)]
-pub(crate) const ROOM: usize = 64 * 1024 * 1024;
 
 /// A feed with room for deliveries of `bytes_max` together, or for one that is larger, that settles into `cursors`.
 pub fn feed(bytes_max: usize, cursors: Arc<Cursors>) -> (FeedSender, Feed) {

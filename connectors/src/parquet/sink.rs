@@ -235,10 +235,8 @@ async fn work(
             },
             None => feed.next().await,
         };
-        match handed {
-            Some(handed) => sink.gather(handed).await?,
-            None => break,
-        }
+        let Some(handed) = handed else { break };
+        sink.gather(handed).await?;
         sink.linger(&mut feed).await?;
         // Under load the feed never lets the timer speak.
         if sink.deadline.is_some_and(|deadline| deadline <= Instant::now()) {

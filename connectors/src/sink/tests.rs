@@ -7,6 +7,17 @@ use engine::lane::Rows;
 
 use super::*;
 
+/// Room for all that a test hands over.
+pub(crate) const ROOM: usize = 64 * 1024 * 1024;
+
+impl FeedSender {
+    /// As [`send`](Self::send) from a thread that may block.
+    pub(crate) fn blocking_send(&self, delivery: Delivery) -> Result<(), SinkGone> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(self.send(delivery))
+    }
+}
+
 fn delivery(base: u64, rows: &[u16], of: usize) -> Delivery {
     let mut builder = BatchBuilder::new(0);
     for _ in 0..of {

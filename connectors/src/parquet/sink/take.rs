@@ -24,7 +24,10 @@ impl Sink {
         let mut is_over = false;
         loop {
             while let Some(handed) = feed.try_next() {
-                self.gather(handed).await?;
+                // Under load the feed is never empty, and what is old has to be finished all the same.
+                if self.gather(handed).await? && Instant::now() >= until {
+                    return self.take_all().await;
+                }
             }
             if is_over || self.gathered.is_empty() {
                 return self.take_all().await;
@@ -33,19 +36,25 @@ impl Sink {
         }
     }
 
-    /// Lets a delivery wait for others of its partition, or takes it with those that wait.
-    pub(super) async fn gather(&mut self, handed: Handed) -> Result<(), SinkError> {
+    /// Lets a delivery wait for others of its partition, or takes it with those that wait: then `true`.
+    pub(super) async fn gather(&mut self, handed: Handed) -> Result<bool, SinkError> {
         let partition = handed.delivery.batch.partition();
         if self.gathered.is_apart(&handed) {
             self.take(partition).await?;
         }
         let rows_there = self.open.get(&partition).map_or(0, Commit::rows);
-        if self.gathered.add(handed, self.config.rows_max.saturating_sub(rows_there)) {
+        let is_enough = self.gathered.add(handed, self.config.rows_max.saturating_sub(rows_there));
+        if is_enough {
             self.take(partition).await?;
         }
-        if self.gathered.is_large() { self.take_all().await } else { Ok(()) }
+        let is_large = self.gathered.is_large();
+        if is_large {
+            self.take_all().await?;
+        }
+        Ok(is_enough || is_large)
     }
 
+    /// Rows of all that waits.
     pub(super) async fn take_all(&mut self) -> Result<(), SinkError> {
         while let Some(partition) = self.gathered.next() {
             self.take(partition).await?;

@@ -149,6 +149,21 @@ async fn a_file_is_finished_by_age_without_another_event() {
 }
 
 #[test]
+fn files_are_finished_by_age_while_the_feed_is_never_empty() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = ParquetConfig::new(dir.path());
+    (config.age_ms_max, config.learn_events) = (10, 1);
+    let bodies: Vec<String> = (0..60_000).map(|n| format!("{{\"n\":{n},\"t\":\"{n:060}\"}}")).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    let deliveries = (0..).step_by(30).zip(bodies.chunks(30)).map(|(first, some)| delivery(0, first, some)).collect();
+    // All of them are there before the first is taken.
+    let (ended, cursors, _) = super::run(&config, deliveries);
+    ended.expect("writes");
+    assert_eq!(cursors[0], 60_000);
+    assert!(files(dir.path()).len() > 1, "60,000 rows take longer than 10 ms");
+}
+
+#[test]
 fn short_memory_writes_out_early_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut config = ParquetConfig::new(dir.path());
