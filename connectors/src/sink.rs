@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 pub use cursor::Cursors;
 use room::Room;
 #[cfg(test)]
-pub(crate) use tests::ROOM;
+pub(crate) use self::tests::ROOM;
 
 /// What a delivery takes in memory beside the bytes of its batch, roughly.
 const DELIVERY_BYTES: usize = 512;
