@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::lane::Delivery;
 use tokio::sync::{mpsc, watch};
 
-pub use cursor::Cursors;
-use room::Room;
 #[cfg(test)]
 pub(crate) use self::tests::ROOM;
+pub use cursor::Cursors;
+use room::Room;
 
 /// What a delivery takes in memory beside the bytes of its batch, roughly.
 const DELIVERY_BYTES: usize = 512;
