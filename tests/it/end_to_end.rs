@@ -164,12 +164,25 @@ fn p99_us(others: &[Mode], seed: u64) -> u64 {
 
 #[test]
 fn bad_endpoints_delay_nobody() {
-    let alone = p99_us(&[], 7);
-    let beside = p99_us(&[Mode::Hang, Mode::Fail { status: 500, retry_after_s: None }], 7);
-    println!("p99 to the healthy endpoint: {alone} µs alone, {beside} µs beside a hanging and a failing one");
     // Below some tens of milliseconds a shared machine says nothing about us.
-    let floor_us = 50_000;
-    assert!(beside <= 2 * alone.max(floor_us), "{beside} µs beside bad endpoints, {alone} µs alone");
+    const FLOOR_US: u64 = 50_000;
+    // A third of a second that the machine gives to somebody else is more than a p99 of ten seconds forgives, and comes to either
+    // side. It only ever adds, so the least of some rounds is judged: what bad endpoints cause is there in each.
+    const ROUNDS_MAX: usize = 4;
+    let (mut alone, mut beside) = (u64::MAX, u64::MAX);
+    for round in 1..=ROUNDS_MAX {
+        alone = alone.min(p99_us(&[], 7));
+        beside = beside.min(p99_us(&[Mode::Hang, Mode::Fail { status: 500, retry_after_s: None }], 7));
+        println!(
+            "round {round}: p99 to the healthy endpoint {alone} µs alone, {beside} µs beside a hanging and a failing one"
+        );
+        if beside <= 2 * alone.max(FLOOR_US) {
+            return;
+        }
+    }
+    panic!(
+        "p99 to the healthy endpoint: {beside} µs beside bad endpoints, {alone} µs alone, at best of {ROUNDS_MAX} rounds"
+    );
 }
 
 #[test]
