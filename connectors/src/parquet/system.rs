@@ -4,6 +4,8 @@ use arrow_array::ArrayRef;
 use base64::Engine as _;
 use engine::event::{APP_PREFIX, CE_PREFIX, CONTENT_TYPE, Event};
 use engine::lane::Enrichment;
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimeParser;
 
 use super::columns::ColumnBuilder;
 use super::types::{ColumnType, Unit};
@@ -86,33 +88,36 @@ impl SystemColumns {
         }
         let mut time = None;
         for (name, value) in event.headers() {
-            let value_text = value.and_then(|value| std::str::from_utf8(value).ok());
-            match (name.strip_prefix(CE_PREFIX), value_text) {
-                (Some("id"), Some(value)) => self.id.set_bytes(row, value.as_bytes()),
-                (Some("type"), Some(value)) => self.r#type.set_bytes(row, value.as_bytes()),
-                (Some("source"), Some(value)) => self.source.set_bytes(row, value.as_bytes()),
-                (Some("time"), Some(value)) => {
-                    let (ms, is_all) = parse_time(value);
-                    time = ms;
-                    // What the column cannot hold is kept as it was written.
-                    if !is_all {
-                        add(text, "time", Some(value.as_bytes()));
-                    }
+            let column = match name {
+                "ce_id" => Some(&mut self.id),
+                "ce_type" => Some(&mut self.r#type),
+                "ce_source" => Some(&mut self.source),
+                _ => None,
+            };
+            if let Some(column) = column
+                && let Some(value) = value.filter(|value| std::str::from_utf8(value).is_ok())
+            {
+                column.set_bytes(row, value);
+            } else if let Some(attribute) = name.strip_prefix(CE_PREFIX) {
+                let parsed = value.filter(|_| attribute == "time").and_then(parse_time);
+                time = parsed.or(time);
+                // What the column cannot hold is kept as it was written.
+                if parsed.is_none_or(|time| time.subsec_nanosecond() % 1_000_000 != 0) {
+                    add(text, attribute, value);
                 }
-                (Some(attribute), _) => add(text, attribute, value),
-                (None, _) if name == CONTENT_TYPE => add(text, "datacontenttype", value),
-                (None, _) => {
-                    let own = name.strip_prefix(APP_PREFIX).unwrap_or(name);
-                    if !enrichments.iter().any(|enrichment| enrichment.key.eq_ignore_ascii_case(own)) {
-                        add(text, own, value);
-                    }
+            } else if name == CONTENT_TYPE {
+                add(text, "datacontenttype", value);
+            } else {
+                let own = name.strip_prefix(APP_PREFIX).unwrap_or(name);
+                if !enrichments.iter().any(|enrichment| enrichment.key.eq_ignore_ascii_case(own)) {
+                    add(text, own, value);
                 }
             }
         }
         for enrichment in enrichments {
             add(text, &enrichment.key, Some(enrichment.value.as_bytes()));
         }
-        self.time.set_i64(row, time.unwrap_or_else(|| event.timestamp_ms()));
+        self.time.set_i64(row, time.map_or_else(|| event.timestamp_ms(), Timestamp::as_millisecond));
         if !text.is_empty() {
             text.push(b'}');
             self.attributes.set_bytes(row, text);
@@ -126,12 +131,10 @@ impl SystemColumns {
     }
 }
 
-/// Milliseconds since 1970 of an RFC 3339 time, and whether they say all that it says.
-fn parse_time(text: &str) -> (Option<i64>, bool) {
-    match text.parse::<jiff::Timestamp>() {
-        Ok(time) => (Some(time.as_millisecond()), time.subsec_nanosecond() % 1_000_000 == 0),
-        Err(_) => (None, false),
-    }
+/// An RFC 3339 time.
+fn parse_time(text: &[u8]) -> Option<Timestamp> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    PARSER.parse_timestamp(text).ok()
 }
 
 /// Adds a member to the text of an object. Bytes that are no text become `{"base64": …}`.

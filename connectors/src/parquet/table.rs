@@ -356,8 +356,9 @@ fn attribute<'e>(event: &Event<'e>, enrichments: &'e [Enrichment], name: &str) -
     if name == "key" {
         return event.key();
     }
-    let sent = event.headers().find(|(header, _)| {
-        header.strip_prefix(CE_PREFIX) == Some(name) || (name == "datacontenttype" && *header == CONTENT_TYPE)
+    let sent = event.headers().raw().find(|(header, _)| {
+        header.strip_prefix(CE_PREFIX.as_bytes()) == Some(name.as_bytes())
+            || (name == "datacontenttype" && *header == CONTENT_TYPE.as_bytes())
     });
     if let Some((_, value)) = sent {
         return value;

@@ -73,7 +73,7 @@ impl<'a> Event<'a> {
 
     /// The value of the header with exactly this name; inner `None` is a null value.
     pub fn header(&self, name: &str) -> Option<Option<&'a [u8]>> {
-        self.headers().find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.headers().raw().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
     }
 
     fn header_text(&self, name: &str) -> Option<&'a str> {
@@ -101,9 +101,9 @@ impl<'a> Event<'a> {
         if name == "datacontenttype" {
             return self.content_type();
         }
-        let stored = self.headers().find_map(|(found, value)| {
-            let attribute = found.strip_prefix(CE_PREFIX)?;
-            (attribute == name).then(|| value.and_then(|value| std::str::from_utf8(value).ok()))
+        let stored = self.headers().raw().find_map(|(found, value)| {
+            let attribute = found.strip_prefix(CE_PREFIX.as_bytes())?;
+            (attribute == name.as_bytes()).then(|| value.and_then(|value| std::str::from_utf8(value).ok()))
         });
         match (stored, name) {
             (Some(text), _) => text,
@@ -138,7 +138,10 @@ impl<'a> Event<'a> {
 
     /// An application property; names compare without case (sheet `iothub-and-twins.md` 1.2).
     pub fn property(&self, name: &str) -> Property<'a> {
-        let found = self.properties().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        let found = self.headers().raw().find(|(found, _)| match found.strip_prefix(APP_PREFIX.as_bytes()) {
+            Some(own) => own.eq_ignore_ascii_case(name.as_bytes()),
+            None => found.eq_ignore_ascii_case(name.as_bytes()) && !is_reserved(name),
+        });
         match found {
             None => Property::Absent,
             Some((_, value)) => {
@@ -200,13 +203,12 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// The names alone, as bytes: for a look that needs no text.
-    pub fn names(mut self) -> impl Iterator<Item = &'a [u8]> {
+    /// With the names as bytes: for a look that compares them, which is not to pay for each being text.
+    pub fn raw(mut self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
         std::iter::from_fn(move || {
             self.left = self.left.checked_sub(1)?;
             let name = self.part()??;
-            self.part()?;
-            Some(name)
+            Some((name, self.part()?))
         })
     }
 

@@ -43,9 +43,10 @@ fn is_json(media_type: &str) -> bool {
 /// `None` where there is no data or it is not what its encoding says.
 pub fn body_text<'e>(event: &Event<'e>, room: &'e mut String) -> Option<&'e [u8]> {
     let data = event.data()?;
-    let unit = match encoding(event) {
-        Some(name) if name.eq_ignore_ascii_case("utf-16") => 2,
-        Some(name) if name.eq_ignore_ascii_case("utf-32") => 4,
+    // What is implied where none is named is UTF-8.
+    let unit = match event.header(CONTENT_ENCODING).flatten().map(std::str::from_utf8) {
+        Some(Ok(name)) if name.eq_ignore_ascii_case("utf-16") => 2,
+        Some(Ok(name)) if name.eq_ignore_ascii_case("utf-32") => 4,
         _ => return Some(data),
     };
     room.clear();

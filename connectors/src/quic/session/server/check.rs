@@ -28,7 +28,7 @@ pub(super) fn events(batch: &Batch, partitions: u32, event_bytes_max: usize) -> 
             let text = format!("the key of event {index} belongs to partition {wanted}, not to {}", batch.partition());
             return Err((Code::WRONG_PARTITION, text));
         }
-        if let Some(name) = event.headers().names().find(|name| is_the_nodes(name)) {
+        if let Some((name, _)) = event.headers().raw().find(|(name, _)| is_the_nodes(name)) {
             let name = String::from_utf8_lossy(name);
             let text = format!("event {index} has the header {name:?}, which only the node may set");
             return Err((Code::EVENT_INVALID, text));
