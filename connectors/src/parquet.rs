@@ -61,6 +61,7 @@ pub use inspect::{
 pub use kept::{Change, Widened};
 pub use learn::{Bounds, Learner, Learnt, Refusal, Why};
 pub use names::resume_offsets;
+pub use pages::PageRoom;
 pub use piece::Piece;
 pub use refused::{DeadLetters, RefusedError};
 pub use schema::{Column, Schema, SchemaError};

@@ -3,6 +3,7 @@
 //! What may allocate is the batch: its bytes and its row index grow a few times while they are filled.
 
 mod mqtt;
+mod parquet;
 mod quic;
 
 use std::sync::Arc;

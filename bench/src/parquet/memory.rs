@@ -2,7 +2,7 @@
 //!
 //! What always holds: nothing is finished before all is in, so a hundred files are open at a time, and the names of the files say so
 //! afterwards; what is reported is the most that the process had resident, so whatever it takes beside the files counts as theirs. More than
-//! [`FILE_MIB_MAX`] a file fails the run.
+//! [`FILE_MIB_MAX`] a file or [`ALL_MIB_MAX`] for all fails the run.
 
 use std::error::Error;
 use std::path::Path;
@@ -26,6 +26,8 @@ const DEVICES: u32 = 10_000;
 const FOLDERS: usize = 100;
 /// What an open file may take, its row group not counted: docs/parquet.md promises it.
 const FILE_MIB_MAX: f64 = 64.0;
+/// What all may take together: the default of `memory_bytes_max`.
+const ALL_MIB_MAX: f64 = 256.0;
 /// Until it has finished its files.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(20);
@@ -47,6 +49,13 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
         many.push(measured.resident_mib);
         one.push(measure(setting, events, "")?.resident_mib);
     }
+    let beside = many.iter().zip(&one).map(|(many, one)| many - one);
+    if let Some(most) = beside.max_by(f64::total_cmp).filter(|mib| *mib > ALL_MIB_MAX) {
+        return Err(format!(
+            "{FOLDERS} open files take {most:.0} MiB more than one, beyond the bound of {ALL_MIB_MAX}"
+        )
+        .into());
+    }
     let each: Vec<f64> = many.iter().zip(&one).map(|(many, one)| (many - one) / (FOLDERS - 1) as f64).collect();
     if let Some(most) = each.iter().find(|mib| **mib > FILE_MIB_MAX) {
         return Err(format!("an open file takes {most:.1} MiB, more than {FILE_MIB_MAX}").into());
@@ -59,7 +68,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Row>, Box<dyn Error>> {
     };
     let case = format!("node, {} events in {FOLDERS} open files", loadgen::report::grouped(events));
     let mut node = Row::new("parquet", &case, "memory of the node", &many, &[], peer(&one), setting.quick).unit("MiB");
-    node.note = "events of 2.3 KB; default bounds: 256 MiB for all open files together, roughly".into();
+    node.note = "events of 2.3 KB; default bounds: 256 MiB for all open files together".into();
     let mut file =
         Row::new("parquet", &case, "memory of an open file", &each, &[], peer(&[]), setting.quick).unit("MiB");
     file.note = "what the node has more than with one file, divided by the files that it has more".into();

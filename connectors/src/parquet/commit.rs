@@ -17,6 +17,7 @@ use super::layout::Layout;
 use super::learn::Learner;
 use super::names::{Name, Part};
 use super::open_file::{CommittedFile, OpenFile};
+use super::pages::PageRoom;
 use super::piece::Piece;
 use super::schema::Schema;
 use super::spread::Refused;
@@ -33,6 +34,8 @@ pub struct Writing<'w> {
     pub config: &'w ParquetConfig,
     /// Which rows go to which folder.
     pub layout: &'w Layout,
+    /// Where the files make their pages.
+    pub room: &'w PageRoom,
     /// Where the files go.
     pub store: &'w dyn Store,
     /// How failures are taken.

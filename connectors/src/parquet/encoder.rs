@@ -13,15 +13,18 @@ use parquet::file::writer::SerializedFileWriter;
 
 use super::config::ParquetConfig;
 use super::encoding::{GROUP_ROWS_MAX, properties};
-use super::pages::RowGroup;
+use super::pages::{PageRoom, RowGroup};
 
 /// See the module.
 pub struct Encoder<W: Write + Send> {
     state: State<W>,
     metadata: Vec<KeyValue>,
     rows: u64,
-    /// What the row group holds, as of its last batch.
+    room: PageRoom,
+    /// What the row group takes in memory, as of its last batch.
     memory_bytes: usize,
+    /// And what it would take in the file.
+    pending_bytes: usize,
 }
 
 /// The file is begun with the first rows: they have its schema.
@@ -61,7 +64,13 @@ fn broken() -> ParquetError {
 impl<W: Write + Send> Encoder<W> {
     /// Writes into `output`; the footer says `metadata`.
     pub fn new(output: W, metadata: Vec<KeyValue>) -> Self {
-        Self { state: State::Fresh(output), metadata, rows: 0, memory_bytes: 0 }
+        let room = PageRoom::default();
+        Self { state: State::Fresh(output), metadata, rows: 0, room, memory_bytes: 0, pending_bytes: 0 }
+    }
+
+    /// With pages that are made where other files make theirs.
+    pub fn in_room(self, room: &PageRoom) -> Self {
+        Self { room: room.clone(), ..self }
     }
 
     /// Rows so far.
@@ -69,9 +78,14 @@ impl<W: Write + Send> Encoder<W> {
         self.rows
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+
+    /// Bytes that will be written when what is in memory is encoded, roughly.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
     }
 
     /// Bytes written to the output so far.
@@ -97,12 +111,12 @@ impl<W: Write + Send> Encoder<W> {
             State::Begun(begun) => begun,
             State::Fresh(output) => {
                 let metadata = std::mem::take(&mut self.metadata);
-                Box::new(Begun::new(output, config, rows, metadata)?)
+                Box::new(Begun::new(output, config, &self.room, rows, metadata)?)
             }
             State::Broken => return Err(broken()),
         };
         begun.write(rows)?;
-        self.memory_bytes = begun.group.memory_bytes();
+        (self.memory_bytes, self.pending_bytes) = (begun.group.memory_bytes(), begun.group.encoded_bytes());
         self.rows += rows.num_rows() as u64;
         self.state = State::Begun(begun);
         Ok(())
@@ -113,7 +127,7 @@ impl<W: Write + Send> Encoder<W> {
         if let State::Begun(begun) = &mut self.state {
             begun.flush()?;
         }
-        self.memory_bytes = 0;
+        (self.memory_bytes, self.pending_bytes) = (0, 0);
         Ok(())
     }
 
@@ -135,6 +149,7 @@ impl<W: Write + Send> Begun<W> {
     fn new(
         output: W,
         config: &ParquetConfig,
+        room: &PageRoom,
         rows: &RecordBatch,
         metadata: Vec<KeyValue>,
     ) -> Result<Self, ParquetError> {
@@ -142,7 +157,7 @@ impl<W: Write + Send> Begun<W> {
         // It knows how Arrow's types are Parquet's, and how a footer says so.
         let (file, factory) =
             ArrowWriter::try_new(output, rows.schema(), Some(properties))?.into_serialized_writer()?;
-        let group = RowGroup::new(config, rows.schema_ref(), &file, factory)?;
+        let group = RowGroup::new(config, room.clone(), rows.schema_ref(), &file, factory)?;
         Ok(Self { file, group, group_bytes_max: config.row_group_bytes_max })
     }
 

@@ -179,7 +179,7 @@ impl FileWriter {
 
     /// Bytes written so far, and those that will be when what is in memory is encoded, roughly.
     pub fn bytes(&self) -> u64 {
-        self.encoder.bytes_written() + self.memory_bytes()
+        self.encoder.bytes_written() + (self.encoder.pending_bytes() + self.table.byte_len()) as u64
     }
 
     /// Bytes in memory, roughly.

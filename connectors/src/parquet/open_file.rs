@@ -49,7 +49,7 @@ impl OpenFile {
     pub fn begin(writing: Writing<'_>, stem: String, metadata: Vec<KeyValue>) -> Self {
         let sort_by = &writing.config.sort_by;
         Self {
-            encoder: Encoder::new(Vec::new(), metadata),
+            encoder: Encoder::new(Vec::new(), metadata).in_room(writing.room),
             sorter: (!sort_by.is_empty()).then(|| Sorter::new(sort_by)),
             draft: writing.store.begin(&stem),
             stem,
@@ -113,10 +113,10 @@ impl OpenFile {
 
     /// Bytes so far, with those that will be when what is in memory is encoded, roughly.
     pub fn bytes(&self) -> u64 {
-        self.encoder.bytes_written() + (self.encoder.memory_bytes() + self.sorted_bytes()) as u64
+        self.encoder.bytes_written() + (self.encoder.pending_bytes() + self.sorted_bytes()) as u64
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory.
     pub fn memory_bytes(&self) -> u64 {
         (self.encoder.memory_bytes() + self.sorted_bytes() + self.draft.memory_bytes()) as u64
     }

@@ -28,6 +28,7 @@ mod texts;
 mod truncate;
 mod varint;
 
+pub use chunk::PageRoom;
 pub use codec::name as codec_name;
 pub use group::RowGroup;
 

@@ -23,6 +23,7 @@ use super::gather::Gathered;
 use super::layout::Layout;
 use super::learn::{Bounds, Learner, Refusal, Why};
 use super::manifest;
+use super::pages::PageRoom;
 use super::refused::{DeadLetters, RefusedError};
 use super::schema::{Schema, SchemaError};
 use super::store::{Again, Place, Store, StoreError};
@@ -91,6 +92,8 @@ struct Sink {
     name: String,
     config: ParquetConfig,
     layout: Layout,
+    /// Where its files make their pages.
+    room: PageRoom,
     store: Box<dyn Store>,
     again: Again,
     schema: Schema,
@@ -199,6 +202,7 @@ async fn work(
         home,
         config,
         layout,
+        room: PageRoom::default(),
         store,
         again,
         plan: Arc::new(Plan::new(&schema, None)),
@@ -248,8 +252,8 @@ async fn work(
 
 impl Sink {
     fn writing(&self) -> Writing<'_> {
-        let Self { name, config, layout, store, again, .. } = self;
-        Writing { endpoint: name, config, layout, store: &**store, again }
+        let Self { name, config, layout, room, store, again, .. } = self;
+        Writing { endpoint: name, config, layout, room, store: &**store, again }
     }
 
     async fn open_commit(&mut self, partition: u32, covers_from: u64) -> Result<(), SinkError> {
@@ -315,8 +319,8 @@ impl Sink {
             self.finish(|at| at == most).await?;
         }
         while self.memory_bytes > self.config.memory_bytes_max {
-            let Self { name, config, layout, store, again, open, memory_bytes, .. } = self;
-            let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+            let Self { name, config, layout, room, store, again, open, memory_bytes, .. } = self;
+            let writing = Writing { endpoint: name, config, layout, room, store: &**store, again };
             let Some((partition, largest)) = open.iter_mut().max_by_key(|(_, open)| open.counted_bytes) else { break };
             let (partition, before) = (*partition, largest.counted_bytes);
             largest.spill(writing).await?;
@@ -359,8 +363,8 @@ impl Sink {
             std::future::ready(Ok(()))
         });
         let result = result.await;
-        let Self { name, config, layout, store, again, delta, .. } = self;
-        let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+        let Self { name, config, layout, room, store, again, delta, .. } = self;
+        let writing = Writing { endpoint: name, config, layout, room, store: &**store, again };
         if let Some(delta) = delta {
             delta.publish(writing.store, writing.again, &kept).await?;
         }
@@ -368,8 +372,8 @@ impl Sink {
         kept.into_iter().for_each(|committed| self.settle(committed));
         result?;
         for partition in partitions {
-            let Self { name, config, layout, store, again, compaction, delta, .. } = self;
-            let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+            let Self { name, config, layout, room, store, again, compaction, delta, .. } = self;
+            let writing = Writing { endpoint: name, config, layout, room, store: &**store, again };
             compaction.work(writing, delta.as_mut(), partition).await?;
         }
         if let Some(delta) = &mut self.delta {

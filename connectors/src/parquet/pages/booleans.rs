@@ -111,8 +111,12 @@ impl Kind for Booleans {
         *self = Self::default();
     }
 
-    fn memory_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.gathered_bytes()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.bits.capacity() / 8
     }
 
     fn is_greater(one: &bool, other: &bool) -> bool {

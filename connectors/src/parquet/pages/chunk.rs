@@ -1,7 +1,9 @@
 //! A column chunk while its pages are written: into memory, with headers by the crate's writer, and what the footer will say of it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use bytes::Bytes;
-use parquet::basic::{Encoding, EncodingMask, PageType};
+use parquet::basic::{Compression, Encoding, EncodingMask, PageType};
 use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
@@ -14,7 +16,8 @@ use super::codec::Codec;
 use super::index::Index;
 use super::kind::{Bounds, Kind};
 
-/// What all columns of a file use one after the other.
+/// What all columns use one after the other.
+#[derive(Default)]
 pub struct Shared {
     /// Compresses pages.
     pub codec: Codec,
@@ -25,14 +28,25 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// With this codec.
-    pub fn new(codec: Codec) -> Self {
-        Self { codec, body: Vec::new(), packed: Vec::new() }
-    }
-
     /// Gives the memory of pages back.
     pub fn release(&mut self) {
         (self.body, self.packed) = (Vec::new(), Vec::new());
+    }
+}
+
+/// Where files make their pages: all files of an endpoint, one after the other, in the memory of one page.
+#[derive(Clone, Default)]
+pub struct PageRoom(Arc<Mutex<Shared>>);
+
+impl PageRoom {
+    /// The room, for pages with this codec. Nobody waits for it as long as the files are written by one thread.
+    pub fn enter(&self, codec: Compression) -> Result<MutexGuard<'_, Shared>, ParquetError> {
+        // Who panicked in it left nothing behind that is not begun anew.
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.codec.name() != codec {
+            shared.codec = Codec::new(codec)?;
+        }
+        Ok(shared)
     }
 }
 
@@ -83,6 +97,11 @@ impl<K: Kind> Chunk<K> {
     /// Bytes of its pages so far.
     pub fn bytes(&self) -> usize {
         self.sink.bytes_written()
+    }
+
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.sink.inner().capacity()
     }
 
     /// Rows of its pages so far.

@@ -34,6 +34,12 @@ fn failed(codec: &str, error: impl std::fmt::Display) -> ParquetError {
     ParquetError::General(format!("cannot compress a page with {codec}: {error}"))
 }
 
+impl Default for Codec {
+    fn default() -> Self {
+        Self { name: Name::UNCOMPRESSED, context: Context::None }
+    }
+}
+
 impl Codec {
     /// Of one of the configuration's codecs.
     pub fn new(name: Name) -> Result<Self, ParquetError> {

@@ -26,6 +26,7 @@ pub const PAGE_ROWS_MAX: usize = 32 * 1024;
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Share of values that a Bloom filter lets pass though they are not there.
 const BLOOM_FPP: f64 = 0.05;
+const BLOOM_BLOCK_BYTES: usize = 32;
 
 /// A column whatever its values are.
 pub trait ColumnEncoder: Send {
@@ -33,7 +34,7 @@ pub trait ColumnEncoder: Send {
     fn write(&mut self, array: &dyn Array, shared: &mut Shared) -> Result<(), ParquetError>;
     /// Ends the row group: the chunk's bytes, and what the footer says of it.
     fn close(&mut self, shared: &mut Shared) -> Result<(Bytes, ColumnCloseResult), ParquetError>;
-    /// Bytes in memory, roughly.
+    /// Bytes in memory, those that wait to be filled among them.
     fn memory_bytes(&self) -> usize;
     /// Bytes that the chunk would have if it ended here, roughly.
     fn encoded_bytes(&self) -> usize;
@@ -258,7 +259,9 @@ impl<K: Kind> ColumnEncoder for Column<K> {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.chunk_bytes() + self.kind.memory_bytes() + self.levels.memory_bytes() + self.planned_levels.len()
+        let chunk = self.chunk.as_ref().map_or(0, Chunk::memory_bytes);
+        let bloom = self.bloom.as_ref().map_or(0, |filter| filter.num_blocks() * BLOOM_BLOCK_BYTES);
+        chunk + bloom + self.kind.memory_bytes() + self.levels.memory_bytes() + self.planned_levels.capacity()
     }
 
     fn encoded_bytes(&self) -> usize {
@@ -266,7 +269,7 @@ impl<K: Kind> ColumnEncoder for Column<K> {
             self.levels.rows() + self.planned.iter().map(|page| page.rows.values + page.rows.nulls).sum::<usize>();
         let pending = match self.bytes_per_row {
             Some(bytes) => (rows as f64 * bytes) as usize,
-            None => self.kind.memory_bytes(),
+            None => self.kind.held_bytes(),
         };
         self.chunk_bytes() + pending
     }

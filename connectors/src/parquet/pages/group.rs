@@ -5,13 +5,14 @@ use std::io::Write;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema, TimeUnit};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::booleans::Booleans;
-use super::chunk::Shared;
-use super::codec::{self, Codec};
+use super::chunk::PageRoom;
+use super::codec;
 use super::column::{Column, ColumnEncoder};
 use super::numbers::Numbers;
 use super::texts::Texts;
@@ -20,7 +21,8 @@ use crate::parquet::config::ParquetConfig;
 /// See the module.
 pub struct RowGroup {
     columns: Vec<AnyColumn>,
-    shared: Shared,
+    room: PageRoom,
+    codec: Compression,
     factory: ArrowRowGroupWriterFactory,
     rows: usize,
     number: usize,
@@ -54,9 +56,10 @@ fn own(r#type: &DataType, column: ColumnDescPtr, has_bloom: bool) -> Option<Box<
 }
 
 impl RowGroup {
-    /// The first one of a file with these columns.
+    /// The first one of a file with these columns, whose pages are made in `room`.
     pub fn new<W: Write + Send>(
         config: &ParquetConfig,
+        room: PageRoom,
         schema: &Schema,
         file: &SerializedFileWriter<W>,
         factory: ArrowRowGroupWriterFactory,
@@ -74,8 +77,7 @@ impl RowGroup {
                 described.columns().get(leaves.start).and_then(|leaf| own(field.data_type(), leaf.clone(), has_bloom));
             columns.push(own.map_or(AnyColumn::Theirs { leaves, writers: Vec::new() }, AnyColumn::Own));
         }
-        let shared = Shared::new(Codec::new(codec::name(config))?);
-        Ok(Self { columns, shared, factory, rows: 0, number: 0 })
+        Ok(Self { columns, room, codec: codec::name(config), factory, rows: 0, number: 0 })
     }
 
     /// Rows so far.
@@ -83,7 +85,7 @@ impl RowGroup {
         self.rows
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory, those that wait to be filled among them.
     pub fn memory_bytes(&self) -> usize {
         let of = |column: &AnyColumn| match column {
             AnyColumn::Own(own) => own.memory_bytes(),
@@ -121,9 +123,10 @@ impl RowGroup {
             self.begin()?;
         }
         let schema = rows.schema_ref();
+        let mut shared = self.room.enter(self.codec)?;
         for ((column, array), field) in self.columns.iter_mut().zip(rows.columns()).zip(schema.fields()) {
             match column {
-                AnyColumn::Own(own) => own.write(array, &mut self.shared)?,
+                AnyColumn::Own(own) => own.write(array, &mut shared)?,
                 AnyColumn::Theirs { writers, .. } => {
                     for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, array)?) {
                         writer.write(&leaf)?;
@@ -138,10 +141,11 @@ impl RowGroup {
     /// Writes it to the file, and begins the next one.
     pub fn close<W: Write + Send>(&mut self, file: &mut SerializedFileWriter<W>) -> Result<(), ParquetError> {
         let mut group = file.next_row_group()?;
+        let mut shared = self.room.enter(self.codec)?;
         for column in &mut self.columns {
             match column {
                 AnyColumn::Own(own) => {
-                    let (bytes, close) = own.close(&mut self.shared)?;
+                    let (bytes, close) = own.close(&mut shared)?;
                     group.append_column(&bytes, close)?;
                 }
                 AnyColumn::Theirs { writers, .. } => {
@@ -152,7 +156,7 @@ impl RowGroup {
             }
         }
         group.close()?;
-        self.shared.release();
+        shared.release();
         self.rows = 0;
         self.number += 1;
         Ok(())

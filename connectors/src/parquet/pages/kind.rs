@@ -83,7 +83,9 @@ pub trait Kind: Send {
     fn forget(&mut self);
     /// Gives the memory of gathered values back.
     fn release(&mut self);
-    /// Bytes in memory, roughly.
+    /// Bytes of what is gathered, of the places and of the dictionary, roughly.
+    fn held_bytes(&self) -> usize;
+    /// Bytes in memory, those that wait to be filled among them.
     fn memory_bytes(&self) -> usize;
 
     /// `one > other`, in the order of Parquet's column indices.

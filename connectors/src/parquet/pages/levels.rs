@@ -60,9 +60,9 @@ impl Levels {
         self.valid.truncate(0);
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.valid.as_slice().len()
+        self.valid.capacity() / 8
     }
 
     /// Appends them as a page has them, with their length before them.

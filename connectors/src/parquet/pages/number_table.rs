@@ -100,9 +100,9 @@ impl NumberTable {
         (self.keys, self.slots) = (Vec::new(), Vec::new());
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.keys.len() * 8 + self.slots.len() * 2
+        self.keys.capacity() * 8 + self.slots.capacity() * 2
     }
 }
 

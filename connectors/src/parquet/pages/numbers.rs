@@ -148,8 +148,12 @@ impl<T: Number + ArrowNativeType> Kind for Numbers<T> {
         self.gathered = Vec::new();
     }
 
-    fn memory_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.gathered_bytes() + self.places.len() * 2 + self.table.memory_bytes()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.gathered.capacity() * size_of::<T>() + self.places.capacity() * 2 + self.table.memory_bytes()
     }
 
     fn is_greater(one: &T, other: &T) -> bool {

@@ -224,9 +224,9 @@ impl TextTable {
         self.guesses = true;
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>() + self.slots.len() * 4
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>() + self.slots.capacity() * 4
     }
 }
 

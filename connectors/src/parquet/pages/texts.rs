@@ -222,8 +222,13 @@ impl Kind for Texts {
         (self.bytes, self.lengths) = (Vec::new(), Vec::new());
     }
 
-    fn memory_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.bytes.len() + self.lengths.len() * 4 + self.places.len() * 2 + self.table.memory_bytes()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let gathered = self.bytes.capacity() + self.lengths.capacity() * 4;
+        gathered + self.places.capacity() * 2 + self.table.memory_bytes() + self.marks.capacity()
     }
 
     fn is_greater(one: &Vec<u8>, other: &Vec<u8>) -> bool {

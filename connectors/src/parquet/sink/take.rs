@@ -76,8 +76,8 @@ impl Sink {
             self.finish(|at| at == partition).await?;
         }
         self.open_commit(partition, covers_from).await?;
-        let Self { name, config, layout, store, again, cells, parser, text, open, dead_letters, .. } = self;
-        let writing = Writing { endpoint: name, config, layout, store: &**store, again };
+        let Self { name, config, layout, room, store, again, cells, parser, text, open, dead_letters, .. } = self;
+        let writing = Writing { endpoint: name, config, layout, room, store: &**store, again };
         let Some(open) = open.get_mut(&partition) else { return Ok(()) };
         let pieces: Vec<Piece<'_>> = deliveries.iter().map(|handed| Piece::from(&handed.delivery)).collect();
         let rows = deliveries.iter().enumerate();
