@@ -41,10 +41,9 @@ fn find<'v>(root: Value<'v>, path: &[Step]) -> Option<Value<'v>> {
     })
 }
 
-/// Whether all that the value at `place` holds is at one of the paths, and nothing twice.
+/// Whether all that the value at `place` holds is at one of the paths, and nothing twice; an array is as a whole.
 fn is_covered(value: Value<'_>, place: &mut Vec<Step>, paths: &[Path]) -> bool {
     match value.kind() {
-        Kind::Array(_) => false,
         Kind::Object(members) => {
             let is_looked_into = paths.iter().any(|path| {
                 path.strip_prefix(&place[..]).is_some_and(|inner| matches!(inner.first(), Some(Step::Member(_))))

@@ -4,8 +4,8 @@
 //! its skeleton and its holes ([`block`]); the skeleton is looked up in a table of shapes, which knows for every wanted
 //! column in which hole its value stands. A shape is learnt from an event that the [walker](super::walk) accepted, and is compared
 //! byte for byte, so nothing is guessed: an event with the skeleton of a shape and as many holes, whose scalars are right by grammar
-//! and whose text is UTF-8, is JSON with the same members in the same order. Everything else is walked: escapes, arrays,
-//! exponents, shapes that are seen for the first time, irregular spacing.
+//! and whose text is UTF-8, is JSON with the same members in the same order. Everything else is walked: escapes, arrays of other than
+//! numbers and literals, exponents, shapes that are seen for the first time, irregular spacing.
 //!
 //! What always holds: whatever way a row takes, its cells are those that the walker gives; a body that is not JSON gives
 //! [`Tag::Undefined`] in all its cells; in steady state nothing is allocated.
@@ -160,8 +160,8 @@ impl Extractor {
         self.work.json[row / 64] >> (row % 64) & 1 == 1
     }
 
-    /// The body of the row was an object all of whose members are in columns, each of them once, and members of members as well. A
-    /// body with an array is none.
+    /// The body of the row was an object all of whose members are in columns, each of them once, and members of members as well. An
+    /// array that is in a column is so with all that it holds.
     #[inline]
     pub fn is_covered(&self, row: usize) -> bool {
         self.work.covered[row / 64] >> (row % 64) & 1 == 1
@@ -272,6 +272,10 @@ impl Work {
         columns: &mut Columns,
         last: &mut Option<u32>,
     ) -> bool {
+        // Whose elements somebody wants, those places the shapes do not know.
+        if scanned.has_arrays && fields.has_elements() {
+            return false;
+        }
         if scanned.non_ascii && simdutf8::basic::from_utf8(span.of(bytes)).is_err() {
             return false;
         }
@@ -291,8 +295,11 @@ impl Work {
             }
         };
         *last = Some(id);
-        self.stats.shape_hits += 1;
         let shape = self.shapes.get(id);
+        if scanned.has_arrays && !shape.takes_arrays() {
+            return false;
+        }
+        self.stats.shape_hits += 1;
         self.json[row / 64] |= 1 << (row % 64);
         self.covered[row / 64] |= u64::from(shape.is_covered()) << (row % 64);
         shape.bind(&split, bytes, span.start as usize, row, columns, &mut self.pending);
@@ -496,13 +503,14 @@ impl Sink for Places<'_> {
     }
 }
 
-/// What a scalar on the fast path is. Its grammar is checked later; until then any bytes are something.
+/// What a scalar or an array on the fast path is. Its grammar is checked later; until then any bytes are something.
 #[inline(always)]
 fn scalar(first: u8) -> Tag {
     match first {
         b't' => Tag::True,
         b'f' => Tag::False,
         b'n' => Tag::Null,
+        b'[' => Tag::Array,
         _ => Tag::Number,
     }
 }

@@ -11,8 +11,8 @@ pub(super) type Node = u32;
 /// Nothing below here is wanted.
 pub(super) const NOWHERE: Node = u32::MAX;
 
-/// Members above which a node looks its children up by hash instead of one after the other.
-const LINEAR_MAX: usize = 8;
+/// Members above which a node looks its children up by hash instead of one after the other, which is a comparison of a word for each.
+const LINEAR_MAX: usize = 64;
 
 /// Paths into bodies, each with the columns that it fills.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ pub struct Fields {
     columns: Vec<ColumnId>,
     /// Columns that want numbers as they are written, by their numbers.
     digits: Vec<bool>,
+    has_elements: bool,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +86,12 @@ impl Fields {
         self.nodes.get(at as usize).is_some_and(|node| !node.members.is_empty())
     }
 
+    /// Elements of arrays are wanted by their place.
+    #[inline]
+    pub(super) fn has_elements(&self) -> bool {
+        self.has_elements
+    }
+
     /// Nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -118,7 +125,10 @@ impl Fields {
                     node.by_name = node.members.iter().cloned().collect();
                 }
             }
-            Step::Element(index) => node.elements.push((*index, new)),
+            Step::Element(index) => {
+                node.elements.push((*index, new));
+                self.has_elements = true;
+            }
         }
         new
     }

@@ -16,7 +16,7 @@ pub(super) trait Sink {
     fn put(&mut self, column: ColumnId, found: Found);
     /// The path leads nowhere after all: a later duplicate took its place.
     fn clear(&mut self, column: ColumnId);
-    /// There is a value that fills no column, or an array.
+    /// There is a value that fills no column, and is in no array that does.
     fn unwanted(&mut self);
     /// Room for a text that had to be rewritten; returns nothing, the caller measures it.
     fn room(&mut self) -> &mut Vec<u8>;
@@ -61,7 +61,7 @@ pub(super) fn walk(json: &[u8], fields: &Fields, sink: &mut impl Sink) -> Result
     if !json.is_ascii() && simdutf8::basic::from_utf8(json).is_err() {
         return Err(Malformed);
     }
-    let mut walker = Walker { json, at: 0, fields, sink, name: Vec::new() };
+    let mut walker = Walker { json, at: 0, fields, sink, name: Vec::new(), held: 0 };
     walker.space();
     walker.value(fields.root(), 0)?;
     walker.space();
@@ -75,7 +75,7 @@ pub(super) fn elements<'j>(
     visit: &mut dyn FnMut(Element<'j>),
 ) -> Result<(), Malformed> {
     let mut counts = Counts::default();
-    let mut walker = Walker { json: array, at: 0, fields: nothing, sink: &mut counts, name: Vec::new() };
+    let mut walker = Walker { json: array, at: 0, fields: nothing, sink: &mut counts, name: Vec::new(), held: 0 };
     walker.space();
     if walker.peek() != b'[' {
         return Err(Malformed);
@@ -138,6 +138,8 @@ struct Walker<'w, S> {
     sink: &'w mut S,
     /// A member's name without its escapes.
     name: Vec<u8>,
+    /// Arrays around that are in a column with all that they hold.
+    held: usize,
 }
 
 /// How a string ended.
@@ -174,10 +176,16 @@ impl<S: Sink> Walker<'_, S> {
         // The members of an object are looked at one by one, if somebody wants one of them; the elements of an array are not.
         let is_covered = match what {
             What::Object(members) => members > 0 && self.fields.has_members(node),
-            What::Array => false,
             _ => !columns.is_empty(),
         };
         if !is_covered {
+            self.unwanted();
+        }
+    }
+
+    #[inline]
+    fn unwanted(&mut self) {
+        if self.held == 0 {
             self.sink.unwanted();
         }
     }
@@ -198,7 +206,7 @@ impl<S: Sink> Walker<'_, S> {
             b'"' => {
                 let text = self.string()?;
                 if node == NOWHERE || self.fields.columns_at(node).is_empty() {
-                    self.sink.unwanted();
+                    self.unwanted();
                     return if text.escaped { self.check_escapes(text) } else { Ok(()) };
                 }
                 let what = if text.escaped { self.rewrite(text)? } else { What::Text };
@@ -231,7 +239,7 @@ impl<S: Sink> Walker<'_, S> {
                     }
                 }
                 if !wanted {
-                    self.sink.unwanted();
+                    self.unwanted();
                 }
             }
         }
@@ -306,6 +314,8 @@ impl<S: Sink> Walker<'_, S> {
         let start = self.at;
         self.at += 1;
         self.space();
+        let is_held = usize::from(!self.fields.columns_at(node).is_empty());
+        self.held += is_held;
         let mut index = 0u32;
         if self.peek() == b']' {
             self.at += 1;
@@ -326,6 +336,7 @@ impl<S: Sink> Walker<'_, S> {
                 self.space();
             }
         }
+        self.held -= is_held;
         self.put(node, What::Array, start);
         Ok(index as usize)
     }

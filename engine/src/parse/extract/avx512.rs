@@ -75,7 +75,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, len: usize, out: &mut Scan, scala
         return None;
     }
     scalars.len = at.scalars;
-    Some(out.finish(at.kept, at.edges, at.non_ascii != 0))
+    Some(out.finish(at.kept, at.edges, at.non_ascii != 0, carry.has_arrays()))
 }
 
 /// Where the next block writes, and what the blocks so far had.
@@ -111,7 +111,7 @@ unsafe fn block(bytes: __m512i, valid: u64, base: i16, carry: &mut Carry, at: &m
         let kinds = _mm512_maskz_permutex2var_epi8(valid & !non_ascii, low, bytes, high);
         let of = |index: usize| _mm512_test_epi8_mask(kinds, _mm512_set1_epi8(KIND_BITS[index] as i8));
         let masks =
-            Masks { quote: of(0), colon: of(1), array: of(2), end: of(3), space: of(4), bad: of(5), other: of(6) };
+            Masks { quote: of(0), colon: of(1), bracket: of(2), end: of(3), space: of(4), bad: of(5), other: of(6) };
         let found = step(&masks, prefix_xor(masks.quote), valid, carry);
         at.flag |= found.flag;
         at.most |= found.edges.count_ones();

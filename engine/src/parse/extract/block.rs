@@ -1,13 +1,14 @@
 //! What 64 bytes of an event are, as bitmaps: skeleton, holes, and what makes an event one for the walker.
 //!
-//! The **holes** of an event are the values of its members: what stands between the quotes of a string, and numbers and
-//! literals. The **skeleton** is the rest: braces, names, colons, commas, spaces, and the quotes of those strings. Bit `i` of every
-//! mask is byte `i` of the block; what reaches into the next block is carried.
+//! The **holes** of an event are the values of its members: what stands between the quotes of a string, numbers and literals, and
+//! arrays with their brackets. The **skeleton** is the rest: braces, names, colons, commas, spaces, and the quotes of those
+//! strings. Bit `i` of every mask is byte `i` of the block; what reaches into the next block is carried.
 //!
 //! What always holds, given that [`Step::flag`] stays 0 over the whole event: every hole starts right behind a colon (spaces
-//! skipped), every scalar ends before a comma or a closing bracket (spaces skipped), there is no array, no escape, no control
-//! character in a string. So two events with the same skeleton and the same number of holes have their holes in the same places:
-//! the only choice a skeleton leaves is whether there is a scalar behind a colon, and the number settles it.
+//! skipped), every scalar and array ends before a comma or a closing bracket (spaces skipped), an array holds no string, no array
+//! and no member, and its elements end before a comma or its end; there is no escape, no control character in a string. So two
+//! events with the same skeleton and the same number of holes have their holes in the same places: the only choice a skeleton
+//! leaves is whether there is a scalar or an array behind a colon, and the number settles it.
 
 /// Where the bytes of some kinds are in a block. Bits beyond the end of the text are 0, but for `bad`, which may have any.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,8 +17,8 @@ pub(super) struct Masks {
     pub quote: u64,
     /// `:`
     pub colon: u64,
-    /// `[`
-    pub array: u64,
+    /// `[` `]`
+    pub bracket: u64,
     /// `,` `}` `]`
     pub end: u64,
     /// Space, tab, line feed, carriage return
@@ -39,12 +40,31 @@ pub(super) struct Carry {
     value: bool,
     behind_colon: bool,
     behind_scalar: bool,
+    arrays: ArrayCarry,
+}
+
+/// Of arrays.
+#[derive(Clone, Copy, Debug, Default)]
+struct ArrayCarry {
+    /// One is open.
+    open: bool,
+    /// One ended with the last byte.
+    closed: u64,
+    element: u64,
+    behind_element: bool,
+    /// There were some.
+    seen: bool,
 }
 
 impl Carry {
-    /// The text may not end here: a string is open.
+    /// The text may not end here: a string or an array is open.
     pub fn is_open(&self) -> bool {
-        self.string != 0
+        self.string != 0 || self.arrays.open
+    }
+
+    /// There were arrays.
+    pub fn has_arrays(&self) -> bool {
+        self.arrays.seen
     }
 }
 
@@ -56,9 +76,9 @@ pub(super) struct Step {
     /// First byte of each hole and first byte behind it, in turn. Of a string the first is the opening quote, which belongs to
     /// the skeleton. Two holes never touch.
     pub edges: u64,
-    /// Bytes of numbers and literals.
+    /// Bytes of numbers and literals, and in arrays those between them but spaces.
     pub scalar: u64,
-    /// First byte behind each of those.
+    /// First byte behind each of those that stand alone, and the ends of arrays.
     pub scalar_ends: u64,
     /// Not 0: this event is not one for the fast path.
     pub flag: u64,
@@ -91,6 +111,41 @@ fn behind_spaces(places: u64, space: u64, carry: &mut bool) -> u64 {
     (places | add(space, places & space, carry)) & !space
 }
 
+/// The arrays of a block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrays {
+    /// From bracket to bracket.
+    whole: u64,
+    /// What is between, but spaces.
+    inside: u64,
+    /// The closing brackets, and the first byte behind each.
+    ends: u64,
+    behind: u64,
+    flag: u64,
+}
+
+/// The arrays of a block that has some. `value` are the places where values start.
+#[inline(always)]
+fn arrays(masks: &Masks, outside: u64, value: u64, valid: u64, carry: &mut ArrayCarry) -> Arrays {
+    carry.seen = true;
+    let (bracket, space) = (masks.bracket & outside, masks.space & outside);
+    let (open, close) = (bracket & !masks.end, bracket & masks.end);
+    let starts = open & value;
+    let was_open = u64::from(carry.open);
+    // Adding 1 at their start clears the ones up to their end.
+    let inside = !close & !add(!close, starts, &mut carry.open);
+    let ends = ((inside << 1) | was_open) & close;
+    let behind = (ends << 1) | carry.closed;
+    carry.closed = ends >> 63;
+
+    let element = masks.other & inside;
+    let behind_element = ((element << 1) | carry.element) & !element;
+    carry.element = element >> 63;
+    let next = behind_spaces(behind_element, space, &mut carry.behind_element);
+    let flag = (open & !starts) | (inside & (masks.quote | masks.colon)) | (next & !masks.end & valid);
+    Arrays { whole: inside | ends, inside: inside & !starts & !space, ends, behind, flag }
+}
+
 /// One block. `in_string` is the prefix xor of `masks.quote`; `valid` has the bits that lie inside the text.
 #[inline(always)]
 pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry) -> Step {
@@ -100,26 +155,37 @@ pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry)
     let outside = !string;
     let colon = masks.colon & outside;
     let space = masks.space & outside;
-    let mut flag = (masks.bad & string & valid) | (masks.array & outside);
+    let mut flag = masks.bad & string & valid;
 
     // The first byte behind a colon that is no space.
     let next = (colon << 1) | carry.colon;
     carry.colon = colon >> 63;
     let value = behind_spaces(next, space, &mut carry.behind_colon);
 
-    let scalar = masks.other & outside;
+    let mut found = Arrays::default();
+    if masks.bracket & outside | u64::from(carry.arrays.open) | carry.arrays.closed != 0 {
+        found = arrays(masks, outside, value, valid, &mut carry.arrays);
+    }
+    let scalar = masks.other & outside & !found.whole;
     // Strings that start there: adding 1 at their start clears their run of ones.
     let names = add(string, masks.quote & string & value, &mut carry.value);
     let text = string & !names;
 
-    let hole = text | scalar;
+    let hole = text | scalar | found.whole;
     let before = (hole << 1) | carry.hole;
     carry.hole = hole >> 63;
     let edges = hole ^ before;
-    // A text ends with its closing quote, everything else that ends is a scalar.
-    let scalar_ends = edges & !hole & !(masks.quote & outside);
-    let behind = behind_spaces(scalar_ends, space, &mut carry.behind_scalar);
+    // A text ends with its closing quote, everything else that ends is a scalar or an array.
+    let ends = edges & !hole & !(masks.quote & outside);
+    let behind = behind_spaces(ends, space, &mut carry.behind_scalar);
     flag |= (edges & scalar & !value) | (behind & !(masks.end & outside) & valid);
+    flag |= found.flag | (scalar & found.behind);
 
-    Step { keep: !((text & !masks.quote) | scalar) & valid, edges, scalar, scalar_ends, flag }
+    Step {
+        keep: !((text & !masks.quote) | scalar | found.whole) & valid,
+        edges,
+        scalar: scalar | found.inside,
+        scalar_ends: (ends & !found.behind) | found.ends,
+        flag,
+    }
 }

@@ -40,6 +40,8 @@ pub(super) struct Scanned {
     pub holes: usize,
     /// Some byte is above 127: the text has to be checked for UTF-8.
     pub non_ascii: bool,
+    /// Some hole is an array.
+    pub has_arrays: bool,
 }
 
 /// An event as it is looked up.
@@ -89,13 +91,14 @@ impl Scan {
 
     /// Takes note of an event that was scanned to here.
     #[inline(always)]
-    pub fn finish(&mut self, skeletons_len: usize, edges_len: usize, non_ascii: bool) -> Scanned {
+    pub fn finish(&mut self, skeletons_len: usize, edges_len: usize, non_ascii: bool, has_arrays: bool) -> Scanned {
         let scanned = Scanned {
             skeleton: self.skeletons_len,
             skeleton_len: skeletons_len - self.skeletons_len,
             edges: self.edges_len,
             holes: (edges_len - self.edges_len) / 2,
             non_ascii,
+            has_arrays,
         };
         self.skeletons_len = skeletons_len;
         self.edges_len = edges_len;
@@ -176,7 +179,7 @@ pub(super) fn scan<B: Blocks>(
         // What lies behind the event belongs to somebody else.
         masks.quote &= valid;
         masks.colon &= valid;
-        masks.array &= valid;
+        masks.bracket &= valid;
         masks.end &= valid;
         masks.space &= valid;
         masks.other &= valid;
@@ -194,7 +197,7 @@ pub(super) fn scan<B: Blocks>(
         return None;
     }
     let skeletons_len = pieces(bytes, start, len, out, edges, scalars);
-    Some(out.finish(skeletons_len, edges, non_ascii != 0))
+    Some(out.finish(skeletons_len, edges, non_ascii != 0, carry.has_arrays()))
 }
 
 /// Appends the places of the set bits.
@@ -215,10 +218,15 @@ fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usi
     let mut to = out.skeletons_len;
     for edges in out.edges[out.edges_len..edges_len].chunks_exact(2) {
         let (hole_start, hole_end) = (usize::from(edges[0]), usize::from(edges[1]));
-        let is_text = bytes[start + hole_start] == b'"';
+        let first = bytes[start + hole_start];
+        let is_text = first == b'"';
         let until = hole_start + usize::from(is_text);
         to = copy(bytes, start + from, until - from, &mut out.skeletons, to);
         from = hole_end;
+        if first == b'[' {
+            elements(&bytes[start + hole_start + 1..start + hole_end - 1], scalars);
+            continue;
+        }
         // A string is copied too, and overwritten by the next scalar: that is cheaper than to ask.
         let behind = copy(bytes, start + hole_start, hole_end - hole_start, &mut scalars.bytes, scalars.len);
         scalars.bytes[behind] = b',';
@@ -227,6 +235,14 @@ fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usi
         }
     }
     copy(bytes, start + from, len - from, &mut out.skeletons, to)
+}
+
+/// Appends what is in an array, without spaces.
+fn elements(inside: &[u8], scalars: &mut Scalars) {
+    for byte in inside.iter().filter(|byte| !byte.is_ascii_whitespace()).chain(b",") {
+        scalars.bytes[scalars.len] = *byte;
+        scalars.len += 1;
+    }
 }
 
 /// Copies `len` bytes and says where they end. What lies behind them in `out` is overwritten too.

@@ -8,6 +8,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::scan::Split;
 use super::{ColumnId, Columns, Fields, Found, Pending, Span, Tag, What, scalar};
+use crate::limits;
 
 /// Most shapes of one extractor.
 const SHAPES_MAX: usize = 4096;
@@ -45,6 +46,8 @@ pub(super) struct Shape {
     /// Values that the skeleton alone decides: objects.
     fixed: Box<[(ColumnId, Tag, u64)]>,
     is_covered: bool,
+    /// Arrays in its holes are right: none of them is nested too deep.
+    takes_arrays: bool,
 }
 
 /// A column and the hole that its value stands in.
@@ -92,6 +95,8 @@ impl Shape {
             scalars: scalars.into(),
             fixed: fixed.into(),
             is_covered,
+            // Braces in names count too: who nests that deep is walked.
+            takes_arrays: split.skeleton.iter().filter(|byte| **byte == b'{').count() < limits::JSON_DEPTH_MAX,
         })
     }
 
@@ -99,6 +104,12 @@ impl Shape {
     #[inline(always)]
     pub fn is_covered(&self) -> bool {
         self.is_covered
+    }
+
+    /// Its events may have arrays.
+    #[inline(always)]
+    pub fn takes_arrays(&self) -> bool {
+        self.takes_arrays
     }
 
     /// It has this skeleton and so many holes.
@@ -140,6 +151,8 @@ impl Shape {
             let cell = columns.set_tag(binding.column, row, tag);
             if tag == Tag::Number {
                 pending.push(Pending { start, end, cell });
+            } else if tag == Tag::Array {
+                columns.set_value(cell, Span { start, len: end - start }.pack());
             }
         }
         for (column, tag, value) in &self.fixed {

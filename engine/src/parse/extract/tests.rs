@@ -24,6 +24,12 @@ fn plainly(event: &str) -> (String, String, Vec<u16>) {
             skeleton.push(c);
             behind_colon = c == ':' || (behind_colon && c.is_ascii_whitespace());
             at += 1;
+        } else if let Some(inside) = rest.strip_prefix('[') {
+            let len = inside.find(']').expect("closed");
+            scalars.extend(inside[..len].chars().filter(|c| *c != ' '));
+            scalars.push(',');
+            edges.extend([at as u16, (at + len + 2) as u16]);
+            (at, behind_colon) = (at + len + 2, false);
         } else {
             let len = rest.find(|c| "},: \n".contains(c)).expect("something follows");
             scalars.push_str(&rest[..len]);
@@ -39,8 +45,9 @@ fn plainly(event: &str) -> (String, String, Vec<u16>) {
 fn an_event_splits_as_it_does_when_read_byte_by_byte() {
     for pad in [0, 1, 13, 37, 51, 52, 53, 63, 64, 65] {
         let text = "v".repeat(pad);
-        let event =
-            format!("{{\"a\":\"{text}\",\"b\" : -1.5 ,\n\"{text}\":{{\"c\":true,\"d\":\"\"}},\"e\":{{}},\"f\":0}}");
+        let event = format!(
+            "{{\"a\":\"{text}\",\"b\" : -1.5 ,\n\"{text}\":{{\"c\":true,\"d\":\"\"}},\"g\":[1, -2.5 ,null],\"e\":{{}},\"f\":0}}"
+        );
         let (mut scan, mut scalars) = (Scan::default(), Scalars::default());
         scalars.reset(event.len(), 1);
         // Without a byte behind it, so that reading on would be seen.
