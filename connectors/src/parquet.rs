@@ -24,6 +24,7 @@ mod inspect;
 mod kept;
 mod layout;
 mod learn;
+mod lists;
 mod manifest;
 mod names;
 mod nest;

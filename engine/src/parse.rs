@@ -23,10 +23,11 @@ mod tests;
 
 pub use column::{Columns, Span, Tag};
 pub use digits::NumberTexts;
-pub use element::{Element, elements};
+pub use element::{Element, elements, flat_elements};
 pub use extract::{ExtractStats, Extractor};
 pub use fields::{ColumnId, Fields};
 pub use kernel::Kernel;
+pub use number::{value as number_at, whole as whole_at};
 pub use prefetch::prefetch;
 pub use step::{Path, Step};
 pub use value::{Kind, Value};

@@ -137,6 +137,10 @@ fn what_is_no_array_at_every_place_of_a_block() {
             runner.check(&[body.as_bytes()]).unwrap();
         }
     }
+    // Of what is right half is for shapes.
+    for (kernel, hits) in runner.shape_hits() {
+        assert!(hits > 70 * 10, "{} found a known shape only {hits} times", kernel.name());
+    }
 }
 
 #[test]

@@ -14,8 +14,9 @@ use engine::event::Event;
 use engine::filter::body_text;
 use engine::parse::{ColumnId, Columns, Extractor, Fields, Kernel, Span, Step, Tag};
 
-use super::convert::{MISFIT, NULL, VALUE, convert};
+use super::convert::{MISFIT, NULL, VALUE, convert, may_take};
 use super::fit::Fit;
+use super::lists::Lists;
 use super::piece::Piece;
 use super::schema::Schema;
 
@@ -94,6 +95,7 @@ pub struct Cells {
     outcomes: Vec<u8>,
     is_plain: Vec<bool>,
     stranger: ColumnId,
+    lists: Lists,
     room: String,
 }
 
@@ -117,6 +119,7 @@ impl Default for Cells {
             outcomes: Vec::new(),
             is_plain: Vec::new(),
             stranger: 0,
+            lists: Lists::default(),
             room: String::new(),
         }
     }
@@ -145,7 +148,7 @@ impl Cells {
             self.spans.push(span);
         }
         let len = self.rows.len();
-        let Self { extractor, columns, spans, gathered, outcomes, is_plain, .. } = self;
+        let Self { extractor, columns, spans, gathered, outcomes, is_plain, lists, .. } = self;
         let bytes = bytes(pieces, gathered);
         self.stranger = plan.stranger;
         columns.reset(len, plan.wants.len() + 1);
@@ -157,14 +160,15 @@ impl Cells {
             *is_plain &= columns.cell(plan.stranger, row).0 == Tag::Missing;
         }
         outcomes.resize(outcomes.len().max(plan.wants.len() * len), NULL);
+        lists.clear();
         for (at, want) in plan.wants.iter().enumerate() {
             if let Some(want) = want {
                 let outcomes = &mut outcomes[at * len..][..len];
-                convert(extractor.kernel(), &want.fit, columns.split_mut(at as ColumnId), bytes, outcomes);
+                convert(extractor.kernel(), &want.fit, columns.split_mut(at as ColumnId), bytes, lists, outcomes);
             }
         }
         for group in &plan.shared {
-            (0..len).for_each(|row| take_turns(group, outcomes, len, row));
+            (0..len).for_each(|row| take_turns(group, plan, columns, outcomes, row));
         }
         for (at, want) in plan.wants.iter().enumerate() {
             let Some(want) = want else { continue };
@@ -237,6 +241,12 @@ impl Cells {
         &self.columns.values(column as ColumnId)[rows]
     }
 
+    /// The items of a list there, as bits of their type, with zeros and ones that say which are there.
+    #[inline]
+    pub(super) fn list(&self, column: usize, at: usize) -> (&[u64], &[u8]) {
+        self.lists.items(self.columns.values(column as ColumnId)[at])
+    }
+
     /// The texts there, of the [`bytes`](Self::bytes) that were read; empty where there is no value.
     #[inline]
     pub(super) fn texts<'b>(
@@ -263,8 +273,17 @@ fn bytes<'b>(pieces: &[Piece<'b>], gathered: &'b [u8]) -> &'b [u8] {
 }
 
 /// Of the columns of one place the first one that takes a value has it; the others are null.
-fn take_turns(group: &[usize], outcomes: &mut [u8], len: usize, row: usize) {
+fn take_turns(group: &[usize], plan: &Plan, columns: &Columns, outcomes: &mut [u8], row: usize) {
+    let len = columns.rows();
     let Some(taker) = group.iter().position(|column| outcomes[column * len + row] == VALUE) else { return };
+    // One before it may take the value in its way: the twin knows.
+    let may_take = |column: &usize| {
+        let (tag, want) = (columns.cell(*column as ColumnId, row).0, &plan.wants[*column]);
+        want.as_ref().is_some_and(|want| may_take(&want.fit.r#type, tag))
+    };
+    if group[..taker].iter().any(may_take) {
+        return;
+    }
     for (at, column) in group.iter().enumerate() {
         if at != taker {
             outcomes[column * len + row] = NULL;

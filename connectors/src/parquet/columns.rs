@@ -200,6 +200,14 @@ impl ColumnBuilder {
         filled
     }
 
+    /// Appends a list of values as bits, as [`extend_bits`](Self::extend_bits) does.
+    pub fn push_list(&mut self, values: &[u64], filled: &[u8]) {
+        let Values::List(list) = &mut self.values else { return };
+        list.items.extend_bits(values, filled);
+        list.ends.push(list.items.rows() as i32);
+        self.valid.push(true);
+    }
+
     /// The row is over: null unless it was set.
     #[inline]
     pub fn end_row(&mut self, row: usize) {

@@ -6,6 +6,7 @@
 use engine::parse::{Kernel, Span, Tag, wholes};
 
 use super::fit::{DOUBLE_WHOLE_MAX, Fit, SINGLE_WHOLE_MAX};
+use super::lists::Lists;
 use super::types::ColumnType;
 
 /// There is no value.
@@ -16,7 +17,18 @@ pub const VALUE: u8 = 1;
 pub const MISFIT: u8 = 2;
 
 /// Converts the cells of a column: their tags, values and own text, and the bytes of the batch. Says what became of each.
-pub fn convert(kernel: Kernel, fit: &Fit, cells: (&[Tag], &mut [u64], &[u8]), bytes: &[u8], outcomes: &mut [u8]) {
+/// Lists go to `lists`: what is left in their cells says which there.
+pub fn convert(
+    kernel: Kernel,
+    fit: &Fit,
+    cells: (&[Tag], &mut [u64], &[u8]),
+    bytes: &[u8],
+    lists: &mut Lists,
+    outcomes: &mut [u8],
+) {
+    if let ColumnType::List(item) = &fit.r#type {
+        return lists.convert(item, cells, bytes, outcomes);
+    }
     let (tags, values, own) = cells;
     let are_wholes = match &fit.r#type {
         ColumnType::Int64 | ColumnType::Int32 | ColumnType::Uint64 => true,
@@ -122,8 +134,22 @@ fn each_whole<'c>(
     }
 }
 
+/// A cell that was found to be a misfit may fit all the same: it was not looked at in all the ways that there are.
+pub fn may_take(r#type: &ColumnType, tag: Tag) -> bool {
+    match r#type {
+        ColumnType::Json => true,
+        ColumnType::Binary => matches!(tag, Tag::Text | Tag::OwnText),
+        ColumnType::List(_) => matches!(tag, Tag::Array | Tag::OwnArray),
+        ColumnType::Float64 | ColumnType::Float32 => tag == Tag::Number,
+        ColumnType::Int64 | ColumnType::Int32 | ColumnType::Uint64 | ColumnType::Timestamp(_) => {
+            matches!(tag, Tag::Digits | Tag::OwnDigits)
+        }
+        ColumnType::Bool | ColumnType::String | ColumnType::Date | ColumnType::Decimal(..) => false,
+    }
+}
+
 /// What a cell is that holds no value of the type.
 #[inline(always)]
-fn without(tag: Tag) -> u8 {
+pub fn without(tag: Tag) -> u8 {
     if matches!(tag, Tag::Missing | Tag::Null) { NULL } else { MISFIT }
 }

@@ -77,8 +77,18 @@ impl Slot {
                     }
                 }
             }
+            ColumnType::List(_) => {
+                for (at, filled) in rows.zip(filled) {
+                    if *filled == 0 {
+                        self.miss();
+                    } else {
+                        let (bits, filled) = cells.list(column, at);
+                        self.builder.push_list(bits, filled);
+                    }
+                }
+            }
             // No plain row has a value of these.
-            ColumnType::Binary | ColumnType::Json | ColumnType::List(_) => rows.for_each(|_| self.miss()),
+            ColumnType::Binary | ColumnType::Json => rows.for_each(|_| self.miss()),
             _ if self.default.is_none() => self.builder.extend_bits(cells.values(column, rows), filled),
             _ => {
                 for (at, filled) in rows.zip(filled) {

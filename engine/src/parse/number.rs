@@ -15,7 +15,7 @@ pub(super) const POWERS: [f64; 23] = [
 /// Up to 16 bytes are taken as two words of eight digits each, and a point is squeezed out; then three multiplications make a
 /// number of all digits of a word at once.
 #[inline(always)]
-pub(super) fn value(bytes: &[u8], start: usize, end: usize) -> f64 {
+pub fn value(bytes: &[u8], start: usize, end: usize) -> f64 {
     let negative = bytes[start] == b'-';
     let len = end - start - usize::from(negative);
     // The sixteen bytes up to the end of the token, the last one on top.
@@ -44,7 +44,7 @@ pub(super) fn value(bytes: &[u8], start: usize, end: usize) -> f64 {
 /// The token `bytes[start..end]`, which is a JSON number, as a whole number of 64 bits; `None` if it is written with point or exponent,
 /// or is out of range.
 #[inline]
-pub(super) fn whole(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+pub fn whole(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let negative = bytes[start] == b'-';
     let len = end - start - usize::from(negative);
     let before = end.checked_sub(16).and_then(|from| bytes.get(from..end)?.first_chunk::<16>());
