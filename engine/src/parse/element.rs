@@ -35,7 +35,7 @@ pub fn elements<'j>(array: &'j [u8], visit: &mut dyn FnMut(Element<'j>)) {
 #[inline]
 pub fn flat_elements(text: &[u8], array: Span, mut visit: impl FnMut(usize, usize) -> bool) -> bool {
     let (mut at, end) = (array.start as usize + 1, (array.start + array.len) as usize - 1);
-    let is_space = |at: usize| text[at].is_ascii_whitespace();
+    let is_space = |at: usize| matches!(text[at], b' ' | b'\t' | b'\n' | b'\r');
     while at < end && is_space(at) {
         at += 1;
     }

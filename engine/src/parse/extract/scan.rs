@@ -239,7 +239,8 @@ fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usi
 
 /// Appends what is in an array, without spaces.
 fn elements(inside: &[u8], scalars: &mut Scalars) {
-    for byte in inside.iter().filter(|byte| !byte.is_ascii_whitespace()).chain(b",") {
+    let is_kept = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    for byte in inside.iter().filter(is_kept).chain(b",") {
         scalars.bytes[scalars.len] = *byte;
         scalars.len += 1;
     }
