@@ -77,12 +77,16 @@ impl scan::Blocks for Avx2 {
                 let control = _mm256_cmpeq_epi8(_mm256_min_epu8(v, of(0x1f)), v);
                 _mm256_or_si256(control, _mm256_cmpeq_epi8(v, of(b'\\')))
             };
-            let (quote, colon) = (equal(halves, b'"'), equal(halves, b':'));
-            let bracket = equal(halves, b'[') | equal(halves, b']');
+            let (quote, colon, array) = (equal(halves, b'"'), equal(halves, b':'), equal(halves, b'['));
             let (end, space) = (each(&end), each(&space));
-            let other = !(quote | colon | bracket | end | space | equal(halves, b'{'));
-            block::Masks { quote, colon, bracket, end, space, bad: each(&bad), other }
+            let other = !(quote | colon | array | end | space | equal(halves, b'{'));
+            block::Masks { quote, colon, array, end, space, bad: each(&bad), other }
         }
+    }
+
+    #[inline(always)]
+    fn close(bytes: &[u8; 64]) -> u64 {
+        equal(load(bytes), b']')
     }
 
     #[inline(always)]

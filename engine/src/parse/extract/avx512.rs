@@ -111,8 +111,9 @@ unsafe fn block(bytes: __m512i, valid: u64, base: i16, carry: &mut Carry, at: &m
         let kinds = _mm512_maskz_permutex2var_epi8(valid & !non_ascii, low, bytes, high);
         let of = |index: usize| _mm512_test_epi8_mask(kinds, _mm512_set1_epi8(KIND_BITS[index] as i8));
         let masks =
-            Masks { quote: of(0), colon: of(1), bracket: of(2), end: of(3), space: of(4), bad: of(5), other: of(6) };
-        let found = step(&masks, prefix_xor(masks.quote), valid, carry);
+            Masks { quote: of(0), colon: of(1), array: of(2), end: of(3), space: of(4), bad: of(5), other: of(6) };
+        let close = || _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b']' as i8));
+        let found = step(&masks, prefix_xor(masks.quote), valid, carry, close);
         at.flag |= found.flag;
         at.most |= found.edges.count_ones();
         at.non_ascii |= non_ascii;

@@ -17,8 +17,8 @@ pub(super) struct Masks {
     pub quote: u64,
     /// `:`
     pub colon: u64,
-    /// `[` `]`
-    pub bracket: u64,
+    /// `[`
+    pub array: u64,
     /// `,` `}` `]`
     pub end: u64,
     /// Space, tab, line feed, carriage return
@@ -124,12 +124,11 @@ struct Arrays {
     flag: u64,
 }
 
-/// The arrays of a block that has some. `value` are the places where values start.
+/// The arrays of a block that has some. `close` are the closing brackets, `value` the places where values start.
 #[inline(always)]
-fn arrays(masks: &Masks, outside: u64, value: u64, valid: u64, carry: &mut ArrayCarry) -> Arrays {
+fn arrays(masks: &Masks, close: u64, outside: u64, value: u64, valid: u64, carry: &mut ArrayCarry) -> Arrays {
     carry.seen = true;
-    let (bracket, space) = (masks.bracket & outside, masks.space & outside);
-    let (open, close) = (bracket & !masks.end, bracket & masks.end);
+    let (open, close, space) = (masks.array & outside, close & outside & valid, masks.space & outside);
     let starts = open & value;
     let was_open = u64::from(carry.open);
     // Adding 1 at their start clears the ones up to their end.
@@ -146,46 +145,62 @@ fn arrays(masks: &Masks, outside: u64, value: u64, valid: u64, carry: &mut Array
     Arrays { whole: inside | ends, inside: inside & !starts & !space, ends, behind, flag }
 }
 
-/// One block. `in_string` is the prefix xor of `masks.quote`; `valid` has the bits that lie inside the text.
+/// One block. `in_string` is the prefix xor of `masks.quote`; `valid` has the bits that lie inside the text; `close` says where `]` is, and is
+/// asked only if there are arrays.
 #[inline(always)]
-pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry) -> Step {
+pub(super) fn step(masks: &Masks, in_string: u64, valid: u64, carry: &mut Carry, close: impl FnOnce() -> u64) -> Step {
     // The opening quote is in, the closing one is not.
     let string = in_string ^ carry.string;
     carry.string = ((string as i64) >> 63) as u64;
     let outside = !string;
     let colon = masks.colon & outside;
-    let space = masks.space & outside;
-    let mut flag = masks.bad & string & valid;
 
     // The first byte behind a colon that is no space.
     let next = (colon << 1) | carry.colon;
     carry.colon = colon >> 63;
-    let value = behind_spaces(next, space, &mut carry.behind_colon);
+    let value = behind_spaces(next, masks.space & outside, &mut carry.behind_colon);
 
-    let mut found = Arrays::default();
-    if masks.bracket & outside | u64::from(carry.arrays.open) | carry.arrays.closed != 0 {
-        found = arrays(masks, outside, value, valid, &mut carry.arrays);
+    if masks.array & outside | u64::from(carry.arrays.open) | carry.arrays.closed == 0 {
+        return holes(masks, string, value, valid, &Arrays::default(), carry);
     }
-    let scalar = masks.other & outside & !found.whole;
+    with_arrays(masks, close(), string, value, valid, carry)
+}
+
+/// As the rest of [`step`], for a block with arrays: a call of its own, so that those without keep their registers.
+#[inline(never)]
+fn with_arrays(masks: &Masks, close: u64, string: u64, value: u64, valid: u64, carry: &mut Carry) -> Step {
+    let found = arrays(masks, close, !string, value, valid, &mut carry.arrays);
+    holes(masks, string, value, valid, &found, carry)
+}
+
+/// The holes of a block whose strings, places of values and arrays are known.
+#[inline(always)]
+fn holes(masks: &Masks, string: u64, value: u64, valid: u64, arrays: &Arrays, carry: &mut Carry) -> Step {
+    let outside = !string;
+    let space = masks.space & outside;
+    let scalar = masks.other & outside & !arrays.whole;
     // Strings that start there: adding 1 at their start clears their run of ones.
     let names = add(string, masks.quote & string & value, &mut carry.value);
     let text = string & !names;
 
-    let hole = text | scalar | found.whole;
+    let hole = text | scalar | arrays.whole;
     let before = (hole << 1) | carry.hole;
     carry.hole = hole >> 63;
     let edges = hole ^ before;
     // A text ends with its closing quote, everything else that ends is a scalar or an array.
     let ends = edges & !hole & !(masks.quote & outside);
     let behind = behind_spaces(ends, space, &mut carry.behind_scalar);
-    flag |= (edges & scalar & !value) | (behind & !(masks.end & outside) & valid);
-    flag |= found.flag | (scalar & found.behind);
+    let flag = (masks.bad & string & valid)
+        | (edges & scalar & !value)
+        | (behind & !(masks.end & outside) & valid)
+        | arrays.flag
+        | (scalar & arrays.behind);
 
     Step {
-        keep: !((text & !masks.quote) | scalar | found.whole) & valid,
+        keep: !((text & !masks.quote) | scalar | arrays.whole) & valid,
         edges,
-        scalar: scalar | found.inside,
-        scalar_ends: (ends & !found.behind) | found.ends,
+        scalar: scalar | arrays.inside,
+        scalar_ends: (ends & !arrays.behind) | arrays.ends,
         flag,
     }
 }

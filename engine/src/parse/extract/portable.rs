@@ -6,7 +6,7 @@ use super::{block, scalars, scan};
 const QUOTE: u8 = 1;
 const COLON: u8 = 2;
 const OTHER: u8 = 4;
-const BRACKET: u8 = 8;
+const ARRAY: u8 = 8;
 const END: u8 = 16;
 const SPACE: u8 = 32;
 const BAD: u8 = 64;
@@ -19,9 +19,8 @@ const fn kinds() -> [u8; 256] {
             b'"' => QUOTE,
             b':' => COLON,
             b'{' => 0,
-            b'[' => BRACKET,
-            b']' => BRACKET | END,
-            b',' | b'}' => END,
+            b'[' => ARRAY,
+            b',' | b'}' | b']' => END,
             b' ' => SPACE,
             b'\t' | b'\n' | b'\r' => SPACE | BAD,
             b'\\' | 0..0x20 => BAD | OTHER,
@@ -49,7 +48,7 @@ pub(super) static ASCII_KINDS: super::Aligned<[u8; 128]> = super::Aligned({
 
 /// The bits of [`block::Masks`] in the order of the kinds.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(super) const KIND_BITS: [u8; 7] = [QUOTE, COLON, BRACKET, END, SPACE, BAD, OTHER];
+pub(super) const KIND_BITS: [u8; 7] = [QUOTE, COLON, ARRAY, END, SPACE, BAD, OTHER];
 
 /// See the module.
 pub(super) struct Portable;
@@ -63,12 +62,16 @@ impl scan::Blocks for Portable {
             masks.quote |= bit(QUOTE);
             masks.colon |= bit(COLON);
             masks.other |= bit(OTHER);
-            masks.bracket |= bit(BRACKET);
+            masks.array |= bit(ARRAY);
             masks.end |= bit(END);
             masks.space |= bit(SPACE);
             masks.bad |= bit(BAD);
         }
         masks
+    }
+
+    fn close(bytes: &[u8; 64]) -> u64 {
+        bytes.iter().enumerate().fold(0, |bits, (at, byte)| bits | u64::from(*byte == b']') << at)
     }
 
     fn non_ascii(bytes: &[u8; 64]) -> u64 {

@@ -144,6 +144,8 @@ impl Scalars {
 pub(super) trait Blocks {
     /// The kinds of the bytes.
     fn masks(block: &[u8; 64]) -> Masks;
+    /// Where `]` is.
+    fn close(block: &[u8; 64]) -> u64;
     /// Bytes above 127.
     fn non_ascii(block: &[u8; 64]) -> u64;
     /// Bit `i` of the result is the xor of the bits 0 to `i`.
@@ -179,11 +181,11 @@ pub(super) fn scan<B: Blocks>(
         // What lies behind the event belongs to somebody else.
         masks.quote &= valid;
         masks.colon &= valid;
-        masks.bracket &= valid;
+        masks.array &= valid;
         masks.end &= valid;
         masks.space &= valid;
         masks.other &= valid;
-        let found = step(&masks, B::prefix_xor(masks.quote), valid, &mut carry);
+        let found = step(&masks, B::prefix_xor(masks.quote), valid, &mut carry, || B::close(block));
         flag |= found.flag;
         non_ascii |= B::non_ascii(block) & valid;
         let count = found.edges.count_ones();
@@ -196,8 +198,12 @@ pub(super) fn scan<B: Blocks>(
     if flag != 0 || carry.is_open() || !(edges - first).is_multiple_of(2) {
         return None;
     }
-    let skeletons_len = pieces(bytes, start, len, out, edges, scalars);
-    Some(out.finish(skeletons_len, edges, non_ascii != 0, carry.has_arrays()))
+    let has_arrays = carry.has_arrays();
+    let skeletons_len = match has_arrays {
+        true => pieces::<true>(bytes, start, len, out, edges, scalars),
+        false => pieces::<false>(bytes, start, len, out, edges, scalars),
+    };
+    Some(out.finish(skeletons_len, edges, non_ascii != 0, has_arrays))
 }
 
 /// Appends the places of the set bits.
@@ -213,7 +219,14 @@ fn places(mut bits: u64, base: usize, out: &mut [u16], mut count: usize) -> usiz
 
 /// Puts the skeleton together, and the scalars; where the skeleton ends.
 #[inline(always)]
-fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usize, scalars: &mut Scalars) -> usize {
+fn pieces<const HAS_ARRAYS: bool>(
+    bytes: &[u8],
+    start: usize,
+    len: usize,
+    out: &mut Scan,
+    edges_len: usize,
+    scalars: &mut Scalars,
+) -> usize {
     let mut from = 0;
     let mut to = out.skeletons_len;
     for edges in out.edges[out.edges_len..edges_len].chunks_exact(2) {
@@ -223,7 +236,7 @@ fn pieces(bytes: &[u8], start: usize, len: usize, out: &mut Scan, edges_len: usi
         let until = hole_start + usize::from(is_text);
         to = copy(bytes, start + from, until - from, &mut out.skeletons, to);
         from = hole_end;
-        if first == b'[' {
+        if HAS_ARRAYS && first == b'[' {
             elements(&bytes[start + hole_start + 1..start + hole_end - 1], scalars);
             continue;
         }
