@@ -134,7 +134,7 @@ fn each_whole<'c>(
     }
 }
 
-/// A cell that was found to be a misfit may fit all the same: it was not looked at in all the ways that there are.
+/// A misfit with this tag may fit all the same: [`convert`] does not try all that [`Fit::set`] does.
 pub fn may_take(r#type: &ColumnType, tag: Tag) -> bool {
     match r#type {
         ColumnType::Json => true,

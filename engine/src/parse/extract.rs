@@ -272,7 +272,7 @@ impl Work {
         columns: &mut Columns,
         last: &mut Option<u32>,
     ) -> bool {
-        // Whose elements somebody wants, those places the shapes do not know.
+        // A shape knows where an array stands, not where its elements do.
         if scanned.has_arrays && fields.has_elements() {
             return false;
         }

@@ -41,7 +41,7 @@ pub struct PageRoom(Arc<Mutex<Shared>>);
 impl PageRoom {
     /// The room, for pages with this codec. Nobody waits for it as long as the files are written by one thread.
     pub fn enter(&self, codec: Compression) -> Result<MutexGuard<'_, Shared>, ParquetError> {
-        // Who panicked in it left nothing behind that is not begun anew.
+        // A panic in it harms no later page: each begins its buffers anew.
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.codec.name() != codec {
             shared.codec = Codec::new(codec)?;
